@@ -1,0 +1,126 @@
+"""How well fingerprints tell real generators apart: `python -m benchmarks.quality --data FOLDER`.
+
+Prints tables of the figures that `benchmarks.protocol` defines, for the shipped weights and for
+baselines without training; `--baseline NAME=FOLDER` adds any other weights folder. `--json` writes
+the same figures with the machine, versions, commit and digests that they belong to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.baselines import LogSpectrum
+from benchmarks.conditions import CLEAN
+from benchmarks.folder import BenchmarkFolder
+from benchmarks.protocol import Figures, Plan, evaluate
+from benchmarks.report import environment, plain_figures, tables
+from modelprint.embedder import Embedder, calibration_of
+from modelprint.errors import InvalidOptionError, ModelprintError
+from modelprint.extractor import FingerprintExtractor
+
+SHIPPED = "modelprint"
+QUICK_CONDITIONS = (CLEAN, "jpeg-75")
+QUICK_RESAMPLES = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    plan = Plan(enrolled=options.enrolled)
+    if options.quick:
+        plan = dataclasses.replace(plan, conditions=QUICK_CONDITIONS, resamples=QUICK_RESAMPLES)
+    try:
+        if options.enrolled < 1:
+            raise InvalidOptionError(f"--enrolled: expected 1 or more, got {options.enrolled}.")
+        folder = BenchmarkFolder.open(options.data, least_images=options.enrolled + 1)
+        embedders = _embedders(options.weights, options.baseline, options.device)
+        results: dict[str, dict[str, Figures]] = {}
+        for name, embedder in embedders.items():
+            results[name] = evaluate(
+                embedder,
+                folder,
+                plan,
+                log=lambda line, name=name: print(f"{name}, {line}", file=sys.stderr),  # type: ignore[misc]
+            )
+        print(tables(results, plan))
+        if options.json is not None:
+            record = _record(folder, plan, embedders, results, options.device)
+            text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+            options.json.write_text(text, encoding="utf-8")
+    except (ModelprintError, OSError) as error:
+        parser.error(str(error))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder with images/<model>/ and real/")
+    add("--weights", metavar="FOLDER", help="instead of the weights in the package")
+    add("--baseline", action="append", default=[], metavar="NAME=FOLDER", help="more weights")
+    add("--json", type=Path, metavar="PATH", help="write figures and what they belong to")
+    add("--enrolled", type=int, default=10, metavar="N", help="images enrolled for each model")
+    add("--device", default="cpu", help="where weights run (default: cpu)")
+    add(
+        "--quick",
+        action="store_true",
+        help=f"only {' and '.join(QUICK_CONDITIONS)}, {QUICK_RESAMPLES} resamples",
+    )
+    return parser
+
+
+def _embedders(weights: str | None, baselines: Sequence[str], device: str) -> dict[str, Embedder]:
+    """Embedders by name, in the order of the table."""
+    embedders: dict[str, Embedder] = {
+        SHIPPED: FingerprintExtractor.from_pretrained(weights, device=device),
+        "log-spectrum": LogSpectrum("power"),
+        "log-spectrum-strong": LogSpectrum("log"),
+    }
+    for baseline in baselines:
+        name, _, source = baseline.partition("=")
+        if not name or not source or name in embedders:
+            raise InvalidOptionError(
+                f"--baseline {baseline}: expected NAME=FOLDER with a name of its own, not "
+                f"{', '.join(embedders)}."
+            )
+        embedders[name] = FingerprintExtractor.from_pretrained(source, device=device)
+    return embedders
+
+
+def _record(
+    folder: BenchmarkFolder,
+    plan: Plan,
+    embedders: dict[str, Embedder],
+    results: dict[str, dict[str, Figures]],
+    device: str,
+) -> dict[str, object]:
+    return {
+        "data": {
+            "folder": folder.name,
+            "digest": folder.digest(),
+            "models": list(folder.models),
+            "images": len(folder.files) - folder.photographs,
+            "photographs": folder.photographs,
+            "images_of_shared_photographs": folder.shared_inputs,
+        },
+        "protocol": dataclasses.asdict(plan),
+        "environment": environment(device),
+        "embedders": {
+            name: {
+                "digest": embedder.digest,
+                "dim": embedder.dim,
+                "calibrated": calibration_of(embedder) is not None,
+                "figures": plain_figures(results[name]),
+            }
+            for name, embedder in embedders.items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""modelprint: which generative model made this image?"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,112 @@
+"""What a gallery needs from the thing that turns images into fingerprints.
+
+`Embedder` is the whole contract. An embedder may also have `compare(a, b)`, a scorer of its own,
+and `calibration`, the impostor scores that turn a score into a p-value. Without `compare`,
+fingerprints are compared by cosine; without `calibration`, scores can be ranked but nothing can be
+decided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from modelprint.calibration import Calibration
+from modelprint.errors import InvalidOptionError
+from modelprint.images import LoadedImage
+
+SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class Embedder(Protocol):
+    """Turns images into fingerprints: `FingerprintExtractor`, or one of your own."""
+
+    @property
+    def dim(self) -> int:
+        """Length D of a fingerprint."""
+
+    @property
+    def digest(self) -> str:
+        """Sha256 in hex of all that decides a fingerprint: weights and preprocessing."""
+
+    def embed(
+        self,
+        images: Iterable[LoadedImage],
+        *,
+        batch_size: int = 32,
+        progress: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Fingerprints `(N, D)`: float32, on the CPU, finite, rows of unit length."""
+
+
+def check_embedder(embedder: Embedder) -> None:
+    """Refuse an object that is not an embedder before any work is done with it.
+
+    Raises:
+        InvalidOptionError: `embed`, a positive `dim` or a sha256 `digest` is missing.
+    """
+    dim, digest = getattr(embedder, "dim", None), getattr(embedder, "digest", None)
+    if not callable(getattr(embedder, "embed", None)):
+        problem = f"{type(embedder).__name__} has no method embed"
+    elif type(dim) is not int or dim < 1:
+        problem = f"its dim is {dim!r}, expected a positive int"
+    elif not isinstance(digest, str) or not SHA256_HEX.fullmatch(digest):
+        problem = f"its digest is {digest!r}, expected 64 lower-case hex digits (a sha256)"
+    else:
+        return
+    raise InvalidOptionError(
+        f"expected an embedder with embed, dim and digest, such as "
+        f"FingerprintExtractor.from_pretrained(); {problem}"
+    )
+
+
+def fingerprints_of(embedder: Embedder, images: Sequence[LoadedImage]) -> Tensor:
+    """Embed images and check what came back, for the embedder may be somebody else's.
+
+    Returns:
+        `(N, D)` float32 on the CPU, finite, rows of unit length.
+
+    Raises:
+        InvalidOptionError: the embedder broke its contract.
+    """
+    if not images:
+        return torch.empty(0, embedder.dim)
+    rows = embedder.embed(images)
+    if rows.shape != (len(images), embedder.dim):
+        raise InvalidOptionError(
+            f"the embedder gave fingerprints of shape {tuple(rows.shape)}, "
+            f"expected {(len(images), embedder.dim)}: one row of its dim per image"
+        )
+    rows = rows.detach().to("cpu", torch.float32)
+    if not are_unit_rows(rows):
+        raise InvalidOptionError(
+            "the embedder gave fingerprints that are not of unit length, or not finite; "
+            "normalise them in its embed"
+        )
+    return rows
+
+
+def scores_between(embedder: Embedder, a: Tensor, b: Tensor) -> Tensor:
+    """Scores `(N, M)` of fingerprints `(N, D)` against `(M, D)`: larger is more alike.
+
+    The unit is the embedder's: standard deviations above impostors for `FingerprintExtractor`,
+    cosine in [-1, 1] for an embedder without a scorer of its own.
+    """
+    compare: Callable[[Tensor, Tensor], Tensor] | None = getattr(embedder, "compare", None)
+    return a @ b.T if compare is None else compare(a, b)
+
+
+def calibration_of(embedder: Embedder) -> Calibration | None:
+    """The embedder's impostor scores, or None: then no decision can be honest."""
+    calibration: Calibration | None = getattr(embedder, "calibration", None)
+    return calibration
+
+
+def are_unit_rows(rows: Tensor) -> bool:
+    """Whether every row of `(N, D)` is finite and of unit length, within float16 rounding."""
+    # A NaN or an infinity makes its row's norm fail the comparison, so it needs no test of its own.
+    return bool(((rows.norm(dim=1) - 1).abs() < 1e-3).all())

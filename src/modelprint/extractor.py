@@ -1,0 +1,280 @@
+"""Images -> fingerprints, and the one scorer for pairs of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub import ModelHubMixin
+from torch import Tensor
+from typing_extensions import Self
+
+from modelprint import hub
+from modelprint.backbone import Backbone, build_backbone
+from modelprint.batches import Images, decoded_batches
+from modelprint.calibration import Calibration
+from modelprint.errors import InvalidOptionError, InvalidWeightsError
+from modelprint.images import LoadedImage
+
+SCHEMA_VERSION = 1
+# Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
+PREPROCESSING_VERSION = 1
+_TOP_COHORT = 200
+
+
+@dataclass(frozen=True)
+class ExtractorConfig:
+    """What ``config.json`` holds; every field is required.
+
+    Attributes:
+        schema_version: Of this file.
+        preprocessing_version: Of decoding, crops and residual.
+        backbone: A name from ``modelprint.backbone.BACKBONES``.
+        options: Keyword arguments of that backbone.
+        dim: Length D of a fingerprint.
+        trained: How the weights came about: recipe, space, seed, version.
+    """
+
+    schema_version: int
+    preprocessing_version: int
+    backbone: str
+    options: dict[str, Any]
+    dim: int
+    trained: dict[str, Any]
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> Self:
+        """Check and take over the content of a ``config.json``.
+
+        Raises:
+            InvalidWeightsError: A missing, unknown or mistyped field, or a newer schema.
+        """
+        version = d.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise InvalidWeightsError(
+                f"config.json has schema version {version}, this modelprint reads up to "
+                f"{SCHEMA_VERSION}: upgrade with `pip install -U modelprint`"
+            )
+        types = {"int": int, "str": str, "dict[str, Any]": dict}
+        known = {field.name: types[str(field.type)] for field in fields(cls)}
+        if set(d) != set(known):
+            missing, unknown = sorted(set(known) - set(d)), sorted(set(d) - set(known))
+            raise InvalidWeightsError(
+                f"config.json: expected the fields {sorted(known)}; missing {missing}, "
+                f"unknown {unknown}"
+            )
+        for name, kind in known.items():
+            if type(d[name]) is not kind:
+                raise InvalidWeightsError(
+                    f"config.json: expected {name} to be {kind.__name__}, got {d[name]!r}"
+                )
+        if version != SCHEMA_VERSION or d["preprocessing_version"] != PREPROCESSING_VERSION:
+            raise InvalidWeightsError(
+                f"config.json: expected schema {SCHEMA_VERSION} and preprocessing "
+                f"{PREPROCESSING_VERSION}, got {version} and {d['preprocessing_version']}; "
+                "use the modelprint version that wrote these weights, or train them again"
+            )
+        return cls(**d)
+
+
+class FingerprintExtractor(
+    ModelHubMixin,
+    library_name="modelprint",
+    license="apache-2.0",
+    tags=["model-attribution", "image-forensics"],
+):
+    """Turns images into fingerprints of the models that made them.
+
+    Make one with ``from_pretrained``. Threads may share it.
+
+    Args:
+        config: What the weights are.
+        backbone: Images to raw features; its output is normalised here.
+        cohort: ``(N, D)`` unit fingerprints of images of synthetic models, which ``compare``
+            normalises its scores with. Empty: scores are plain cosines.
+        calibration: How often two different models score how much.
+        card: Text of the model card.
+        device: Where the backbone runs; ``None`` is the GPU if there is one, else the CPU.
+    """
+
+    def __init__(
+        self,
+        config: ExtractorConfig,
+        backbone: Backbone,
+        cohort: Tensor,
+        calibration: Calibration,
+        *,
+        card: str = "",
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.config = config
+        self.calibration = calibration
+        self._card = card
+        self._cohort = cohort.float()
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._backbone = backbone.eval().requires_grad_(False).to(self.device)
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # ours is strict and takes no loose model_kwargs
+        cls,
+        source: str | Path | None = None,
+        *,
+        revision: str | None = None,
+        device: torch.device | str | None = None,
+    ) -> Self:
+        """Load weights.
+
+        Args:
+            source: ``None`` for the weights in the package (no network, no key), a folder written
+                by ``save_pretrained``, or a Hugging Face repository ``"owner/name"``.
+            revision: Branch, tag or commit of the repository.
+            device: Where to run; ``None`` is the GPU if there is one, else the CPU.
+
+        Raises:
+            WeightsNotFoundError: No such folder, repository or revision.
+            HubUnreachableError: The hub does not answer and the weights are not cached.
+            InvalidWeightsError: The weights are incomplete, damaged, foreign or too new.
+        """
+        folder = hub.find_weights(source, revision)
+        return cls.from_weights(hub.read_weights(folder), device=device)
+
+    @classmethod
+    def from_weights(
+        cls, weights: hub.WeightsFolder, *, device: torch.device | str | None = None
+    ) -> Self:
+        """Build an extractor from the content of a weights folder.
+
+        Raises:
+            InvalidWeightsError: Anything in it is missing, unknown or of the wrong shape.
+        """
+        config = ExtractorConfig.from_dict(weights.config)
+        try:
+            backbone = build_backbone(config.backbone, config.options)
+        except (InvalidOptionError, TypeError) as error:
+            raise InvalidWeightsError(f"config.json: {error}") from error
+        tensors = {name: value.float() for name, value in weights.tensors.items()}
+        cohort = tensors.pop("cohort", torch.empty(0))
+        try:
+            backbone.load_state_dict(tensors, strict=True)
+        except RuntimeError as error:
+            raise InvalidWeightsError(f"{hub.MODEL} does not fit config.json: {error}") from error
+        if backbone.dim != config.dim or cohort.ndim != 2 or cohort.shape[1] != config.dim:
+            raise InvalidWeightsError(
+                f"expected fingerprints and cohort of dimension {config.dim}, got {backbone.dim} "
+                f"and a cohort of shape {tuple(cohort.shape)}; the folder mixes two models"
+            )
+        if not all(value.isfinite().all() for value in [cohort, *tensors.values()]):
+            raise InvalidWeightsError(f"{hub.MODEL}: expected finite weights, got NaN or infinity")
+        calibration = Calibration.from_dict(weights.calibration)
+        return cls(config, backbone, cohort, calibration, card=weights.card, device=device)
+
+    def to_weights(self) -> hub.WeightsFolder:
+        """The content of a weights folder that gives this extractor back; floats are halved."""
+        tensors = {**self._backbone.state_dict(), "cohort": self._cohort}
+        return hub.WeightsFolder(
+            {name: value.half() for name, value in tensors.items()},
+            asdict(self.config),
+            self.calibration.to_dict(),
+            self._card,
+        )
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """What ``save_pretrained`` and ``push_to_hub`` of ``ModelHubMixin`` write."""
+        hub.write_weights(self.to_weights(), save_directory)
+
+    @property
+    def dim(self) -> int:
+        """Length D of a fingerprint."""
+        return self.config.dim
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 in hex over the weights and the preprocessing version."""
+        state = hashlib.sha256(f"preprocessing {PREPROCESSING_VERSION}".encode())
+        tensors = {**self._backbone.state_dict(), "cohort": self._cohort}
+        for name in sorted(tensors):
+            value = tensors[name].detach().cpu().half().contiguous()
+            state.update(f"{name} {tuple(value.shape)}".encode())
+            state.update(value.numpy().tobytes())
+        return state.hexdigest()
+
+    @torch.inference_mode()
+    def embed(
+        self,
+        images: Images,
+        *,
+        batch_size: int = 32,
+        progress: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Fingerprints of images.
+
+        Args:
+            images: One image, a folder, a stacked array or tensor, or any iterable of images (see
+                ``modelprint.images``). Decoded in small batches, so a generator of many is fine.
+            batch_size: Most images that go through the backbone at once, when they are of one size.
+            progress: Called with the number of images done since the last call.
+
+        Returns:
+            ``(N, D)`` float32 on the CPU, rows of unit length. Row i depends on image i alone.
+
+        Raises:
+            InvalidImageError: An image cannot be read; the message names it.
+            InvalidOptionError: ``batch_size`` is below 1.
+        """
+        if batch_size < 1:
+            raise InvalidOptionError(f"expected batch_size >= 1, got {batch_size}")
+        rows: list[Tensor] = []
+        for batch in decoded_batches(images):
+            rows.append(self._embed_batch(batch, batch_size))
+            if progress is not None:
+                progress(len(batch))
+        return torch.cat(rows) if rows else torch.empty(0, self.dim)
+
+    def _embed_batch(self, images: list[LoadedImage], batch_size: int) -> Tensor:
+        fingerprints = torch.empty(len(images), self.dim)
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for number, image in enumerate(images):
+            by_size.setdefault(tuple(image.pixels.shape), []).append(number)
+        for numbers in by_size.values():
+            for start in range(0, len(numbers), batch_size):
+                chosen = numbers[start : start + batch_size]
+                pixels = torch.stack([images[number].pixels for number in chosen])
+                features = self._backbone(pixels.to(self.device).float() / 255)
+                fingerprints[chosen] = F.normalize(features.float().cpu(), dim=1)
+        return fingerprints
+
+    def compare(self, a: Tensor, b: Tensor) -> Tensor:
+        """Scores of fingerprints against fingerprints: larger is more alike.
+
+        The score is the cosine, normalised on both sides against the most similar part of a cohort
+        of images of synthetic models (adaptive symmetric normalisation, AS-norm; Matejka et al.,
+        Interspeech 2017). Its unit is standard deviations above what different models score. So it
+        is comparable across models, which a cosine is not: some fingerprints lie in a crowd.
+
+        Args:
+            a: ``(N, D)`` unit fingerprints.
+            b: ``(M, D)`` unit fingerprints, or normalised means of some.
+
+        Returns:
+            ``(N, M)`` float32.
+        """
+        scores = a @ b.T
+        if len(self._cohort) == 0:
+            return scores
+        mean_a, std_a = self._cohort_level(a)
+        mean_b, std_b = self._cohort_level(b)
+        from_a = (scores - mean_a[:, None]) / std_a[:, None]
+        from_b = (scores - mean_b[None, :]) / std_b[None, :]
+        return (from_a + from_b) / 2
+
+    def _cohort_level(self, fingerprints: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each row's scores against its nearest part of the cohort."""
+        nearest = min(_TOP_COHORT, len(self._cohort))
+        top = (fingerprints @ self._cohort.T).topk(nearest, dim=1).values
+        return top.mean(1), top.std(1) + 1e-4

@@ -1,0 +1,202 @@
+"""A gallery as one file: safetensors, with the rows' labels and hashes in its header.
+
+```
+tensor    fingerprints          (N, D) float32
+metadata  modelprint_gallery    JSON: format_version, extractor_digest, digest, dim,
+                                rows [[label, sha256, name], ...]
+```
+
+The same gallery always makes the same bytes. Nothing in a file is executed, and nothing in it is
+believed before it is checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from modelprint.embedder import SHA256_HEX, are_unit_rows
+from modelprint.errors import (
+    DuplicateImageError,
+    InvalidGalleryFileError,
+    InvalidOptionError,
+)
+from modelprint.index import Index, Row, check_label
+
+FORMAT_VERSION = 1
+METADATA_KEY = "modelprint_gallery"
+FINGERPRINTS = "fingerprints"
+MAX_DIM = 1_000_000
+# Readers of safetensors refuse a longer header, so a longer one must never be written.
+MAX_HEADER_BYTES = 100_000_000
+
+
+def content_digest(index: Index, extractor_digest: str) -> str:
+    """Sha256 in hex of all that decides a gallery's answers.
+
+    It covers the extractor, and each row's label, image and fingerprint, but neither their order
+    nor the images' names.
+    """
+    whole = hashlib.sha256(f"modelprint gallery {extractor_digest}\n".encode())
+    values = index.fingerprints.numpy().astype("<f4")
+    for _, i in sorted((row.sha256, i) for i, row in enumerate(index.rows)):
+        row = index.rows[i]
+        whole.update(json.dumps([row.label, row.sha256]).encode() + b"\n" + values[i].tobytes())
+    return whole.hexdigest()
+
+
+def write_gallery(path: str | os.PathLike[str], index: Index, extractor_digest: str) -> None:
+    """Write a gallery file; whatever goes wrong, an older file under that path stays whole.
+
+    Raises:
+        InvalidOptionError: `path` is not a place for a file, or the gallery is too large for one.
+        OSError: The file system refused.
+    """
+    target = Path(path).resolve()
+    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
+        raise InvalidOptionError(f"{path}: expected the path of a file in an existing folder")
+    header = json.dumps(
+        {
+            "format_version": FORMAT_VERSION,
+            "extractor_digest": extractor_digest,
+            "digest": content_digest(index, extractor_digest),
+            "dim": index.dim,
+            "rows": index.rows,
+        },
+        separators=(",", ":"),
+    )
+    content = to_safetensors({FINGERPRINTS: index.fingerprints}, {METADATA_KEY: header})
+    if int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES:
+        raise InvalidOptionError(
+            f"{len(index.rows)} enrolled images are too many for one gallery file: "
+            "enroll fewer per model, or split the models over several galleries"
+        )
+    _replace(target, content)
+
+
+def read_gallery(path: str | os.PathLike[str]) -> tuple[Index, str]:
+    """Read a gallery file.
+
+    Returns:
+        The index and the digest of the extractor that made its fingerprints.
+
+    Raises:
+        InvalidGalleryFileError: No such file, or it is damaged, not a gallery or of a newer format.
+    """
+    # Opening a FIFO would wait for a writer for ever.
+    if not Path(path).is_file():
+        _refuse(path, "it is not a file" if Path(path).exists() else "there is no such file")
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            header = _header((file.metadata() or {}).get(METADATA_KEY))
+            if list(file.keys()) != [FINGERPRINTS]:
+                raise _UnusableError(f"it holds the tensors {sorted(file.keys())}")
+            shape = file.get_slice(FINGERPRINTS).get_shape()
+            expected = [len(header["rows"]), header["dim"]]
+            if shape != expected:
+                raise _UnusableError(
+                    f"its fingerprints have shape {shape}, its header says {expected}"
+                )
+            fingerprints = file.get_tensor(FINGERPRINTS)
+        index = _index(fingerprints, header["rows"])
+        if content_digest(index, header["extractor_digest"]) != header["digest"]:
+            raise _UnusableError("its content is not what was saved (wrong digest)")
+    except SafetensorError as error:
+        _refuse(path, f"it is damaged or not a gallery ({error})")
+    except _UnusableError as error:
+        _refuse(path, str(error))
+    return index, header["extractor_digest"]
+
+
+class _UnusableError(Exception):
+    """What is wrong with a file, without its name."""
+
+
+def _refuse(path: str | os.PathLike[str], problem: str) -> NoReturn:
+    raise InvalidGalleryFileError(
+        f"{os.fspath(path)} cannot be read: {problem}; expected a file that Gallery.save wrote"
+    )
+
+
+def _header(text: str | None) -> dict[str, Any]:
+    if text is None:
+        raise _UnusableError("it is a safetensors file, but not a gallery")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _UnusableError("its header is not JSON") from error
+    version = header.get("format_version") if isinstance(header, dict) else None
+    if type(version) is int and version > FORMAT_VERSION:
+        raise _UnusableError(
+            f"it has format {version}, written by a newer modelprint, and this one reads up to "
+            f"{FORMAT_VERSION}: upgrade with pip install -U modelprint"
+        )
+    if version != FORMAT_VERSION or type(version) is not int:
+        raise _UnusableError(f"its format version is {version!r}")
+    fields = {"extractor_digest": str, "digest": str, "dim": int, "rows": list}
+    if set(header) != {"format_version", *fields}:
+        raise _UnusableError(f"its header has the fields {sorted(header)}")
+    for field, expected in fields.items():
+        if type(header[field]) is not expected:
+            raise _UnusableError(f"its {field} is not of type {expected.__name__}")
+    if not SHA256_HEX.fullmatch(header["extractor_digest"]) or not 1 <= header["dim"] <= MAX_DIM:
+        raise _UnusableError(
+            f"its extractor digest is not a sha256, or its dim not in 1 to {MAX_DIM}"
+        )
+    fields_of_file: dict[str, Any] = header
+    return fields_of_file
+
+
+def _index(fingerprints: Tensor, described: Iterable[Any]) -> Index:
+    if fingerprints.dtype != torch.float32 or not are_unit_rows(fingerprints):
+        raise _UnusableError("its fingerprints are not float32 rows of unit length")
+    rows = []
+    for number, parts in enumerate(described):
+        if not isinstance(parts, list) or [type(part) for part in parts] != [str, str, str]:
+            raise _UnusableError(f"row {number} is not [label, sha256, name]")
+        row = Row(*parts)
+        if not SHA256_HEX.fullmatch(row.sha256):
+            raise _UnusableError(f"row {number} has no sha256")
+        rows.append(row)
+    try:
+        for label in {row.label for row in rows}:
+            check_label(label)
+        # This copies: what was read is backed by the file, and would change or vanish with it.
+        return Index.empty(fingerprints.shape[1]).with_rows(rows, fingerprints)
+    except (InvalidOptionError, DuplicateImageError) as error:
+        raise _UnusableError(str(error)) from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Put a file in place of another in one step that a crash cannot split."""
+    temporary = target.with_name(f".modelprint-{secrets.token_hex(8)}.tmp")
+    # Opened by hand for the umask to apply, as it would to any new file: tempfile makes them 0600.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # Windows has no way to sync a folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,158 @@
+"""The rows of a gallery: one fingerprint per enrolled image, as an immutable value.
+
+Every change makes a new `Index`. So an enrolment happens as a whole or not at all, and a reader in
+another thread sees the gallery before or after it, never between.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from modelprint.errors import DuplicateImageError, InvalidOptionError, UnknownLabelError
+
+
+class Row(NamedTuple):
+    """One enrolled image: its model's label, the sha256 of its pixels, its name."""
+
+    label: str
+    sha256: str
+    name: str
+
+
+class Templates(NamedTuple):
+    """What an image is compared with: one mean fingerprint per model.
+
+    Attributes:
+        labels: L labels in order of first enrolment.
+        fingerprints: `(L, D)` float32, means of each model's rows, of unit length.
+        counts: Enrolled images behind each.
+    """
+
+    labels: tuple[str, ...]
+    fingerprints: Tensor
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Enrolled fingerprints.
+
+    Attributes:
+        fingerprints: `(N, D)` float32, rows of unit length; never written to.
+        rows: N descriptions, no sha256 twice.
+    """
+
+    fingerprints: Tensor
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def empty(cls, dim: int) -> Index:
+        """An index without rows, for fingerprints of length `dim`."""
+        return cls(torch.empty(0, dim), ())
+
+    @property
+    def dim(self) -> int:
+        """Length D of a fingerprint."""
+        return self.fingerprints.shape[1]
+
+    def with_rows(self, rows: Iterable[Row], fingerprints: Tensor) -> Index:
+        """This index and more rows, with their fingerprints `(n, D)`.
+
+        Raises:
+            DuplicateImageError: An image is enrolled already, or comes twice.
+        """
+        rows = tuple(rows)
+        known = dict(self.by_sha256)
+        for row in rows:
+            add_new(known, row)
+        return Index(torch.cat([self.fingerprints, fingerprints]), self.rows + rows)
+
+    def without_label(self, label: str) -> Index:
+        """This index without a model's rows.
+
+        Raises:
+            UnknownLabelError: No such model is enrolled.
+        """
+        self.position(label)
+        keep = [i for i, row in enumerate(self.rows) if row.label != label]
+        return Index(self.fingerprints[keep], tuple(self.rows[i] for i in keep))
+
+    def merged(self, other: Index) -> Index:
+        """This index and then the rows of another of the same extractor.
+
+        Raises:
+            DuplicateImageError: An image is enrolled in both.
+        """
+        return self.with_rows(other.rows, other.fingerprints)
+
+    def position(self, label: str) -> int:
+        """Where a model stands in the templates.
+
+        Raises:
+            UnknownLabelError: No such model is enrolled.
+        """
+        labels = self.templates.labels
+        if label not in labels:
+            shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+            raise UnknownLabelError(
+                f"no model is enrolled as {label!r}; enrolled: {shown or 'none, enroll one first'}"
+            )
+        return labels.index(label)
+
+    @cached_property
+    def by_sha256(self) -> dict[str, Row]:
+        """Rows by the sha256 of their image."""
+        return {row.sha256: row for row in self.rows}
+
+    @cached_property
+    def templates(self) -> Templates:
+        """One mean fingerprint per model."""
+        counts: dict[str, int] = {}
+        for row in self.rows:
+            counts[row.label] = counts.get(row.label, 0) + 1
+        codes = {label: code for code, label in enumerate(counts)}
+        # In float64, so that the order of enrolment does not show in the mean.
+        sums = torch.zeros(len(counts), self.dim, dtype=torch.float64)
+        model_of_row = torch.tensor([codes[row.label] for row in self.rows], dtype=torch.int64)
+        sums.index_add_(0, model_of_row, self.fingerprints.double())
+        means = torch.nn.functional.normalize(sums, dim=1).float()
+        return Templates(tuple(counts), means, tuple(counts.values()))
+
+
+def add_new(known: dict[str, Row], row: Row) -> None:
+    """Add a row to rows by sha256.
+
+    Raises:
+        DuplicateImageError: Its image is there already; says as what.
+    """
+    if row.sha256 in known:
+        first = known[row.sha256]
+        raise DuplicateImageError(
+            f"{row.name} cannot be enrolled as {row.label!r}: the same picture is enrolled already "
+            f"as {first.label!r}, from {first.name}; leave it out or remove {first.label!r} first"
+        )
+    known[row.sha256] = row
+
+
+def check_label(label: str) -> None:
+    """Refuse a label that could not be told apart, printed or stored.
+
+    Raises:
+        InvalidOptionError: Not a str, empty, spaces at an end, or control characters in it.
+    """
+    if not isinstance(label, str):
+        problem = f"got {type(label).__name__}"
+    elif not label or label != label.strip():
+        problem = "got an empty one" if not label.strip() else "got spaces around it"
+    elif any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):
+        problem = "got control characters in it"
+    else:
+        return
+    raise InvalidOptionError(f"label {label!r}: expected a name such as 'sdxl', {problem}")

@@ -1,0 +1,57 @@
+"""Image -> residual: what is left when the content that a blur explains is taken away."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_BINOMIAL = (1.0, 4.0, 6.0, 4.0, 1.0)
+# Half a grey level: keeps flat crops, whose median residual is 0, from being blown up to noise.
+_FLOOR = 0.5 / 255
+
+
+def opponent_channels(images: Tensor) -> Tensor:
+    """RGB to G, R - G, B - G: one channel of detail, two of what colour handling leaves.
+
+    Args:
+        images: ``(B, 3, H, W)`` float32 RGB in [0, 1].
+
+    Returns:
+        ``(B, 3, H, W)`` float32; the first in [0, 1], the others in [-1, 1].
+    """
+    red, green, blue = images.unbind(1)
+    return torch.stack([green, red - green, blue - green], 1)
+
+
+def high_pass(channels: Tensor) -> Tensor:
+    """Each channel minus its 5 x 5 binomial blur; borders are reflected.
+
+    Args:
+        channels: ``(B, C, H, W)`` float32, sides of 3 pixels or more.
+
+    Returns:
+        ``(B, C, H, W)`` float32.
+    """
+    c = channels.shape[1]
+    taps = channels.new_tensor(_BINOMIAL) / sum(_BINOMIAL)
+    row, column = taps.view(1, 1, 1, 5).expand(c, -1, -1, -1), taps.view(1, 1, 5, 1).expand(c, -1, -1, -1)
+    padded = F.pad(channels, (2, 2, 2, 2), mode="reflect")
+    blurred = F.conv2d(F.conv2d(padded, row, groups=c), column, groups=c)
+    return channels - blurred
+
+
+def normalise(residual: Tensor) -> Tensor:
+    """Residual in units of its own median magnitude, per crop and channel.
+
+    The median makes the scale that of the texture, whatever edges a crop contains, and so makes
+    crops of flat and of busy content comparable.
+
+    Args:
+        residual: ``(B, C, H, W)`` float32.
+
+    Returns:
+        ``(B, C, H, W)`` float32.
+    """
+    median = residual.abs().flatten(2).median(2).values[..., None, None]
+    return residual / (median + _FLOOR)

@@ -1,0 +1,175 @@
+import json
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from modelprint.calibration import Calibration, ImpostorTable, check_fpr
+from modelprint.errors import InvalidOptionError, InvalidWeightsError
+
+
+def normal_scores(n, seed=0):
+    return np.random.default_rng(seed).normal(size=n)
+
+
+def slow_p(impostors, score):
+    return (1 + sum(impostor >= score for impostor in impostors)) / (len(impostors) + 1)
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    return Calibration.fit({1: normal_scores(5000), 10: 2 * normal_scores(3000, 1)}, source="test")
+
+
+def test_p_value_is_the_counted_share_of_impostors(calibration):
+    impostors = normal_scores(5000)
+    for score in np.linspace(-3, impostors.max() + 0.1, 60):
+        counted, p_value = slow_p(impostors, score), calibration.p_value(score, 1)
+        # Where decisions are made, the curve does not fall below the count, and between two
+        # impostors, where the count jumps, it is above it by one of them at most.
+        assert (0.99 if counted < 0.2 else 0.95) * counted <= p_value
+        assert p_value <= 1.03 * (counted + 1 / 5001)
+
+
+def test_p_value_is_exact_where_every_score_is_kept_also_with_ties():
+    impostors = np.array([0.0, 0.0, 1.0, 2.0, 2.0, 2.0, 5.0])
+    table = Calibration.fit({1: impostors}, source="ties", default_fpr=0.5).tables[0]
+    for score in (-1.0, 0.0, 1.0, 2.0, 5.0, 5.1):
+        assert table.p_value(score) == pytest.approx(slow_p(impostors, score), rel=1e-12)
+    # Between two scores the true share is that of the upper one: never claim less than it.
+    for score in (0.5, 1.5, 3.0, 4.999):
+        assert slow_p(impostors, score) <= table.p_value(score) <= 1
+
+
+def test_p_value_falls_with_the_score_and_stays_above_its_floor(calibration):
+    p_values = [calibration.p_value(score, 1) for score in np.linspace(-10, 10, 2001)]
+    assert all(a >= b for a, b in pairwise(p_values))
+    assert p_values[0] == 1
+    assert p_values[-1] == calibration.p_value(math.inf, 1) == calibration.finest_p(1) == 1 / 5001
+
+
+def test_impostors_pass_at_the_rate_that_was_asked_for(calibration):
+    fresh = normal_scores(20_000, seed=99)
+    for fpr in (0.2, 0.05, 0.01):
+        passed = np.mean([calibration.p_value(score, 1) <= fpr for score in fresh])
+        # Two binomial errors: of the fresh scores, and of the 5000 that were calibrated on.
+        assert passed == pytest.approx(fpr, abs=4 * math.sqrt(fpr * (1 / 20_000 + 1 / 5000)))
+
+
+def test_the_table_of_the_largest_size_not_above_is_used(calibration):
+    one, ten = calibration.tables
+    expected = {1: one, 2: one, 9: one, 10: ten, 11: ten, 1000: ten}
+    for enrolled, table in expected.items():
+        assert calibration.p_value(2.5, enrolled) == table.p_value(2.5)
+    assert one.p_value(2.5) != ten.p_value(2.5)
+
+
+@pytest.mark.parametrize("fpr", [0.9, 0.5, 0.1, 0.01, 0.001, 2 / 5001, 1.5 / 5001, 1 / 5001])
+def test_threshold_is_the_smallest_score_that_passes(calibration, fpr):
+    threshold = calibration.threshold(fpr, 1)
+    assert calibration.p_value(threshold, 1) <= fpr
+    assert calibration.p_value(math.nextafter(threshold, -math.inf), 1) > fpr
+
+
+def test_threshold_finer_than_the_impostors_support_is_refused(calibration):
+    with pytest.raises(InvalidOptionError, match="5000 impostor comparisons"):
+        calibration.threshold(1 / 5002, 1)
+
+
+@pytest.mark.parametrize("fpr", [0, 1, -0.1, 1.5, math.nan, math.inf, "0.01", None, True])
+def test_impossible_rates_are_refused(calibration, fpr):
+    with pytest.raises(InvalidOptionError, match="between 0 and 1"):
+        check_fpr(fpr)
+    with pytest.raises(InvalidOptionError):
+        calibration.threshold(fpr, 1)
+    with pytest.raises(InvalidOptionError):
+        Calibration(calibration.tables, "test", fpr)
+
+
+def test_equal_impostor_scores_make_a_step():
+    calibration = Calibration.fit({1: np.zeros(200)}, source="constant")
+    assert [calibration.p_value(score, 1) for score in (-1, 0, 1e-9)] == [1, 1, 1 / 201]
+    assert calibration.threshold(0.01, 1) == math.nextafter(0, 1)
+
+
+def test_tables_stay_small_and_keep_the_tail():
+    table = Calibration.fit({1: normal_scores(100_000)}, source="test").tables[0]
+    assert len(table.scores) <= 200
+    assert table.scores[-1] == normal_scores(100_000).max()
+    assert np.diff(np.log(table.p_values)).min() > -0.7  # no step worse than 1 of n to 2 of n
+
+
+@pytest.mark.parametrize(
+    ("scores", "why"),
+    [
+        ({1: np.array([0.0, np.nan] * 100)}, "finite"),
+        ({1: np.array([0.0, np.inf] * 100)}, "finite"),
+        ({1: np.zeros((20, 20))}, "shape"),
+        ({1: np.zeros(0)}, "shape"),
+        ({1: np.arange(98.0)}, "at least 99"),
+        ({2: np.arange(200.0)}, "1 enrolled"),
+        ({0: np.arange(200.0)}, "at least 1"),
+        ({}, "1 enrolled"),
+    ],
+)
+def test_fit_refuses_what_cannot_be_calibrated_on(scores, why):
+    with pytest.raises(InvalidOptionError, match=why):
+        Calibration.fit(scores, source="test")
+
+
+def test_json_round_trip_is_exact(calibration):
+    again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+    assert again == calibration
+
+
+def broken(change):
+    d = Calibration.fit({1: np.arange(200.0), 5: np.arange(300.0)}, source="test").to_dict()
+    change(d, d["tables"][0])
+    return d
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d, t: d.update(extra=1),
+        lambda d, t: d.pop("source"),
+        lambda d, t: d.update(source=None),
+        lambda d, t: d.update(default_fpr=2.0),
+        lambda d, t: d.update(tables={}),
+        lambda d, t: d.update(tables=[]),
+        lambda d, t: d.update(tables=[3]),
+        lambda d, t: d["tables"].reverse(),
+        lambda d, t: d["tables"].pop(0),
+        lambda d, t: t.update(more=0),
+        lambda d, t: t.pop("comparisons"),
+        lambda d, t: t.update(enrolled=True),
+        lambda d, t: t.update(enrolled=0),
+        lambda d, t: t.update(comparisons=10),
+        lambda d, t: t["scores"].pop(),
+        lambda d, t: t["scores"].__setitem__(3, math.nan),
+        lambda d, t: t["scores"].__setitem__(3, "4"),
+        lambda d, t: t["scores"].__setitem__(-1, 10**400),
+        lambda d, t: t["scores"].reverse(),
+        lambda d, t: t["p_values"].__setitem__(0, 0.999),
+        lambda d, t: t["p_values"].__setitem__(5, math.nan),
+        lambda d, t: t["p_values"].__setitem__(5, t["p_values"][4]),
+        lambda d, t: t["p_values"].__setitem__(-1, 1e-9),
+        lambda d, t: t["p_values"].__setitem__(-1, 0.0),
+    ],
+)
+def test_a_damaged_calibration_is_refused(change):
+    Calibration.from_dict(broken(lambda d, t: None))
+    with pytest.raises(InvalidWeightsError, match="calibration cannot be used"):
+        Calibration.from_dict(broken(change))
+
+
+@pytest.mark.parametrize("d", [None, [], "calibration", 3])
+def test_what_is_no_calibration_is_refused(d):
+    with pytest.raises(InvalidWeightsError):
+        Calibration.from_dict(d)
+
+
+def test_a_table_that_is_no_survival_function_is_refused():
+    with pytest.raises(InvalidOptionError, match="rise"):
+        ImpostorTable(1, 10, (1.0, 1.0), (1.0, 0.5))
