@@ -26,7 +26,7 @@ class PairBlocks:
     """Scores of image pairs, by pair of models.
 
     Args:
-        scores: (N, N) score of each image (row) against each test image (column).
+        scores: (N, N) score of each test image (row) against each image as it came.
         model_of: (N,) model of each image; -1 for images without one, whose pairs are left out.
         chosen: (N, N) bool, the pairs to look at.
     """
@@ -39,8 +39,11 @@ class PairBlocks:
         values = scores[rows, columns].astype(np.float64)
         key = np.minimum(first, second) * L + np.maximum(first, second)
         order = np.lexsort((values, key))
-        keys, starts = np.unique(key[order], return_index=True)
-        blocks = dict(zip(keys.tolist(), np.split(values[order], starts[1:]), strict=True))
+        keys, starts, sizes = np.unique(key[order], return_index=True, return_counts=True)
+        blocks = {
+            code: values[order[start : start + size]]
+            for code, start, size in zip(keys.tolist(), starts, sizes, strict=True)
+        }
         self.models = L
         self._positives = [blocks.get(m * L + m, np.empty(0)) for m in range(L)]
         between = [k for k in blocks if k // L != k % L]

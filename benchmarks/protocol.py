@@ -177,7 +177,7 @@ def _identification(
 def _verification(
     embedder: Embedder, folder: BenchmarkFolder, plan: Plan, reference: Tensor, test: Tensor
 ) -> Figures:
-    scores = _scores(embedder, reference, test)
+    scores = _scores(embedder, test, reference)
     model, photo = folder.model_of, folder.photo_of
     two_images = ~np.eye(len(model), dtype=bool)
     shared = (photo != NOT_SHARED)[:, None] & (photo != NOT_SHARED) & two_images

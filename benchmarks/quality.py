@@ -12,6 +12,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.baselines import LogSpectrum
@@ -37,24 +38,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.enrolled < 1:
             raise InvalidOptionError(f"--enrolled: expected 1 or more, got {options.enrolled}.")
+        if options.json is not None and not options.json.absolute().parent.is_dir():
+            raise InvalidOptionError(f"--json: there is no folder {options.json.parent}.")
+        # The folder is read first: a wrong path shows before weights are loaded or fetched.
         folder = BenchmarkFolder.open(options.data, least_images=options.enrolled + 1)
         embedders = _embedders(options.weights, options.baseline, options.device)
         results: dict[str, dict[str, Figures]] = {}
         for name, embedder in embedders.items():
-            results[name] = evaluate(
-                embedder,
-                folder,
-                plan,
-                log=lambda line, name=name: print(f"{name}, {line}", file=sys.stderr),  # type: ignore[misc]
-            )
+            results[name] = evaluate(embedder, folder, plan, log=partial(_log, name))
         print(tables(results, plan))
         if options.json is not None:
-            record = _record(folder, plan, embedders, results, options.device)
+            record = _record(folder, plan, embedders, results)
             text = json.dumps(record, indent=1, allow_nan=False) + "\n"
             options.json.write_text(text, encoding="utf-8")
     except (ModelprintError, OSError) as error:
         parser.error(str(error))
     return 0
+
+
+def _log(name: str, line: str) -> None:
+    print(f"{name}, {line}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", action="append", default=[], metavar="NAME=FOLDER", help="more weights")
     add("--json", type=Path, metavar="PATH", help="write figures and what they belong to")
     add("--enrolled", type=int, default=10, metavar="N", help="images enrolled for each model")
-    add("--device", default="cpu", help="where weights run (default: cpu)")
+    add("--device", help="where weights run (default: the GPU if there is one)")
     add(
         "--quick",
         action="store_true",
@@ -74,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _embedders(weights: str | None, baselines: Sequence[str], device: str) -> dict[str, Embedder]:
+def _embedders(
+    weights: str | None, baselines: Sequence[str], device: str | None
+) -> dict[str, Embedder]:
     """Embedders by name, in the order of the table."""
     embedders: dict[str, Embedder] = {
         SHIPPED: FingerprintExtractor.from_pretrained(weights, device=device),
@@ -97,7 +102,6 @@ def _record(
     plan: Plan,
     embedders: dict[str, Embedder],
     results: dict[str, dict[str, Figures]],
-    device: str,
 ) -> dict[str, object]:
     return {
         "data": {
@@ -109,7 +113,7 @@ def _record(
             "images_of_shared_photographs": folder.shared_inputs,
         },
         "protocol": dataclasses.asdict(plan),
-        "environment": environment(device),
+        "environment": environment(str(getattr(embedders[SHIPPED], "device", "cpu"))),
         "embedders": {
             name: {
                 "digest": embedder.digest,

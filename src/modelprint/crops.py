@@ -1,4 +1,4 @@
-"""Where an image is cut into square crops: a regular, overlapping grid that covers all of it."""
+"""Where an image is cut into square crops: a regular, overlapping grid from edge to edge."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def crop_starts(length_px: int, side_px: int, stride_px: int, most: int) -> list
     Args:
         length_px: Length of the axis, at least ``side_px``.
         side_px: Side of a crop.
-        stride_px: Largest distance of neighbouring crops, as far as ``most`` allows.
+        stride_px: About the distance of neighbouring crops, as far as ``most`` allows.
         most: Most crops along the axis, so that the cost of a huge image is bounded.
 
     Returns:
         Even numbers, so that the crops of the image at half resolution begin on whole pixels.
     """
     spare = length_px - side_px
-    n = min(-(-spare // stride_px) + 1, most)
+    n = min(round(spare / stride_px) + 1, most)
     if n == 1:
         return [spare // 4 * 2]
     return [spare * i // (n - 1) // 2 * 2 for i in range(n)]

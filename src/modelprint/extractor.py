@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,6 @@ from modelprint.images import LoadedImage
 SCHEMA_VERSION = 1
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
 PREPROCESSING_VERSION = 1
-_TOP_COHORT = 200
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ class FingerprintExtractor(
     ) -> None:
         self.config = config
         self.calibration = calibration
-        self._card = card
-        self._cohort = cohort.float()
+        self.card = card
+        self.cohort = cohort.float()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._backbone = backbone.eval().requires_grad_(False).to(self.device)
+        self.backbone = backbone.eval().requires_grad_(False).to(self.device)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # ours is strict and takes no loose model_kwargs
@@ -155,10 +155,15 @@ class FingerprintExtractor(
         """
         config = ExtractorConfig.from_dict(weights.config)
         try:
-            backbone = build_backbone(config.backbone, config.options)
-        except (InvalidOptionError, TypeError) as error:
+            # The fresh weights, soon replaced, must not move the caller's random stream.
+            with torch.random.fork_rng(devices=[]):
+                backbone = build_backbone(config.backbone, config.options)
+        except InvalidOptionError as error:
             raise InvalidWeightsError(f"config.json: {error}") from error
-        tensors = {name: value.float() for name, value in weights.tensors.items()}
+        tensors = {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in weights.tensors.items()
+        }
         cohort = tensors.pop("cohort", torch.empty(0))
         try:
             backbone.load_state_dict(tensors, strict=True)
@@ -169,6 +174,11 @@ class FingerprintExtractor(
                 f"expected fingerprints and cohort of dimension {config.dim}, got {backbone.dim} "
                 f"and a cohort of shape {tuple(cohort.shape)}; the folder mixes two models"
             )
+        if len(cohort) == 1:
+            raise InvalidWeightsError(
+                f"{hub.MODEL}: expected a cohort of several rows or of none, got a single one, "
+                "which has no spread"
+            )
         if not all(value.isfinite().all() for value in [cohort, *tensors.values()]):
             raise InvalidWeightsError(f"{hub.MODEL}: expected finite weights, got NaN or infinity")
         calibration = Calibration.from_dict(weights.calibration)
@@ -176,12 +186,12 @@ class FingerprintExtractor(
 
     def to_weights(self) -> hub.WeightsFolder:
         """The content of a weights folder that gives this extractor back; floats are halved."""
-        tensors = {**self._backbone.state_dict(), "cohort": self._cohort}
+        tensors = {**self.backbone.state_dict(), "cohort": self.cohort}
         return hub.WeightsFolder(
-            {name: value.half() for name, value in tensors.items()},
+            {name: _stored(value) for name, value in tensors.items()},
             asdict(self.config),
             self.calibration.to_dict(),
-            self._card,
+            self.card,
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -195,16 +205,17 @@ class FingerprintExtractor(
 
     @cached_property
     def digest(self) -> str:
-        """Sha256 in hex over the weights and the preprocessing version."""
-        state = hashlib.sha256(f"preprocessing {PREPROCESSING_VERSION}".encode())
-        tensors = {**self._backbone.state_dict(), "cohort": self._cohort}
+        """Sha256 in hex over the weights, the backbone's options and the preprocessing version."""
+        kind = [PREPROCESSING_VERSION, self.config.backbone, self.config.options]
+        state = hashlib.sha256(json.dumps(kind, sort_keys=True).encode())
+        tensors = {**self.backbone.state_dict(), "cohort": self.cohort}
         for name in sorted(tensors):
-            value = tensors[name].detach().cpu().half().contiguous()
+            value = _stored(tensors[name]).cpu().contiguous()
             state.update(f"{name} {tuple(value.shape)}".encode())
             state.update(value.numpy().tobytes())
         return state.hexdigest()
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: a caller may write into what comes back
     def embed(
         self,
         images: Images,
@@ -245,17 +256,17 @@ class FingerprintExtractor(
             for start in range(0, len(numbers), batch_size):
                 chosen = numbers[start : start + batch_size]
                 pixels = torch.stack([images[number].pixels for number in chosen])
-                features = self._backbone(pixels.to(self.device).float() / 255)
+                features = self.backbone(pixels.to(self.device).float() / 255)
                 fingerprints[chosen] = F.normalize(features.float().cpu(), dim=1)
         return fingerprints
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """Scores of fingerprints against fingerprints: larger is more alike.
 
-        The score is the cosine, normalised on both sides against the most similar part of a cohort
-        of images of synthetic models (adaptive symmetric normalisation, AS-norm; Matejka et al.,
-        Interspeech 2017). Its unit is standard deviations above what different models score. So it
-        is comparable across models, which a cosine is not: some fingerprints lie in a crowd.
+        The score is the cosine, normalised on both sides against a cohort of images of synthetic
+        models (symmetric normalisation, S-norm; Kenny, Odyssey 2010). Its unit is standard
+        deviations above what different models score. So it is comparable across models, which a
+        cosine is not: some fingerprints lie in a crowd. With an empty cohort it is the cosine.
 
         Args:
             a: ``(N, D)`` unit fingerprints.
@@ -265,7 +276,7 @@ class FingerprintExtractor(
             ``(N, M)`` float32.
         """
         scores = a @ b.T
-        if len(self._cohort) == 0:
+        if len(self.cohort) == 0:
             return scores
         mean_a, std_a = self._cohort_level(a)
         mean_b, std_b = self._cohort_level(b)
@@ -274,7 +285,11 @@ class FingerprintExtractor(
         return (from_a + from_b) / 2
 
     def _cohort_level(self, fingerprints: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each row's scores against its nearest part of the cohort."""
-        nearest = min(_TOP_COHORT, len(self._cohort))
-        top = (fingerprints @ self._cohort.T).topk(nearest, dim=1).values
-        return top.mean(1), top.std(1) + 1e-4
+        """Mean and deviation of each row's scores against the cohort, each ``(N,)``."""
+        scores = fingerprints @ self.cohort.T
+        return scores.mean(1), scores.std(1) + 1e-4
+
+
+def _stored(value: Tensor) -> Tensor:
+    """A weight as it is kept in files: floats at half precision, counters as they are."""
+    return value.detach().half() if value.is_floating_point() else value

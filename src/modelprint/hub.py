@@ -1,8 +1,8 @@
 """Weights folders: read and written strictly, found on disk, in the package or on the hub.
 
-A weights folder holds ``model.safetensors``, ``config.json``, ``calibration.json`` and ``README.md``.
-Nothing is ever unpickled or executed, every tensor and every field is required, unknown ones are
-refused, and files are bounded before they are read.
+A weights folder holds ``model.safetensors``, ``config.json``, ``calibration.json`` and
+``README.md``. Nothing is ever unpickled or executed, every tensor and every field is required,
+unknown ones are refused, and files are bounded before they are read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
-    LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -29,7 +27,8 @@ from torch import Tensor
 
 from modelprint.errors import HubUnreachableError, InvalidWeightsError, WeightsNotFoundError
 
-MODEL, CONFIG, CALIBRATION, CARD = "model.safetensors", "config.json", "calibration.json", "README.md"
+MODEL, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
+CARD = "README.md"
 REQUIRED = (MODEL, CONFIG, CALIBRATION)
 _MOST_JSON_BYTES = 4 * 2**20
 _MOST_MODEL_BYTES = 2 * 2**30
@@ -89,7 +88,9 @@ def _download(repository: str, revision: str | None) -> Path:
             f"there is no folder and no hub repository {wanted}; check the spelling, "
             "or log in if it is private"
         ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except Exception as error:
+        # A broken connection raises what the HTTP library under the hub client raises, and that
+        # library changes with the client's version.
         raise HubUnreachableError(
             f"{wanted} is not cached and the hub could not be reached; connect, or pass a folder, "
             f"or no source at all for the bundled weights ({type(error).__name__})"
@@ -104,7 +105,9 @@ def read_weights(folder: Path) -> WeightsFolder:
         InvalidWeightsError: A file is missing, too large or damaged; the message says which.
     """
     if not folder.is_dir():
-        raise WeightsNotFoundError(f"expected a weights folder, got {str(folder)!r}: no such folder")
+        raise WeightsNotFoundError(
+            f"expected a weights folder, got {str(folder)!r}: no such folder; check the path"
+        )
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if missing:
         raise InvalidWeightsError(
@@ -122,7 +125,7 @@ def read_weights(folder: Path) -> WeightsFolder:
         tensors,
         _read_json(folder / CONFIG),
         _read_json(folder / CALIBRATION),
-        card.read_text("utf-8") if card.is_file() else "",
+        _bounded(card, _MOST_JSON_BYTES).decode("utf-8", "replace") if card.is_file() else "",
     )
 
 

@@ -35,7 +35,8 @@ def high_pass(channels: Tensor) -> Tensor:
     """
     c = channels.shape[1]
     taps = channels.new_tensor(_BINOMIAL) / sum(_BINOMIAL)
-    row, column = taps.view(1, 1, 1, 5).expand(c, -1, -1, -1), taps.view(1, 1, 5, 1).expand(c, -1, -1, -1)
+    row = taps.view(1, 1, 1, 5).expand(c, -1, -1, -1)
+    column = row.transpose(2, 3)
     padded = F.pad(channels, (2, 2, 2, 2), mode="reflect")
     blurred = F.conv2d(F.conv2d(padded, row, groups=c), column, groups=c)
     return channels - blurred

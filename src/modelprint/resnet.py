@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from modelprint.errors import InvalidOptionError
 
 # Blocks per stage, and whether the blocks are bottlenecks of four times the width.
-_DEPTHS: dict[int, tuple[tuple[int, int, int, int], bool]] = {
+DEPTHS: dict[int, tuple[tuple[int, int, int, int], bool]] = {
     10: ((1, 1, 1, 1), False),
     18: ((2, 2, 2, 2), False),
     34: ((3, 4, 6, 3), False),
@@ -31,14 +31,16 @@ class ResNet(nn.Module):
         features: Length F of the output.
 
     Raises:
-        InvalidOptionError: A depth that is not in the list.
+        InvalidOptionError: A depth that is not in the list, or a width outside 1..256.
     """
 
     def __init__(self, depth: int = 50, channels: int = 3, width: int = 64) -> None:
         super().__init__()
-        if depth not in _DEPTHS:
-            raise InvalidOptionError(f"expected a ResNet depth in {list(_DEPTHS)}, got {depth}")
-        counts, bottleneck = _DEPTHS[depth]
+        if depth not in DEPTHS:
+            raise InvalidOptionError(f"expected a ResNet depth in {list(DEPTHS)}, got {depth}")
+        if not 1 <= width <= 256:
+            raise InvalidOptionError(f"expected a ResNet width between 1 and 256, got {width}")
+        counts, bottleneck = DEPTHS[depth]
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False),
             nn.BatchNorm2d(width),

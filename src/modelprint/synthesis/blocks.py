@@ -178,7 +178,9 @@ def batch_norm(x: Tensor, parameters: Parameters) -> Tensor:
 @register_norm("instance")
 def instance_norm(x: Tensor, _: Parameters) -> Tensor:
     """Instance normalisation (per image and channel)."""
-    return F.instance_norm(x, eps=1e-4)
+    # Not F.instance_norm, which refuses maps of a single pixel.
+    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    return (x - mean) * torch.rsqrt(variance + 1e-4)
 
 
 @register_norm("group")

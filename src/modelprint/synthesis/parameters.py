@@ -19,7 +19,7 @@ class Parameters:
 
     Args:
         *key: Names the model, for example ``("open", 0, 17)``.
-        device: Where the tensors live. Values are drawn on the CPU, so they are the same everywhere.
+        device: Where the tensors live. Values are drawn on the CPU: they are the same everywhere.
     """
 
     def __init__(self, *key: str | int, device: torch.device | str = "cpu") -> None:

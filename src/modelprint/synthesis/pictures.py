@@ -224,15 +224,21 @@ def _expose(
     if light.shape != canvas.shape[:2]:
         light = np.tile(light, (2, 2))[: canvas.shape[0], : canvas.shape[1]]
     canvas = canvas * (1 + draws.number(0, 0.25) * np.tanh(light))[..., None]
-    blur = draws.choice((0.0, 0.5, 0.8, 1.2, 2.0))
     whole = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
+    # Sharpness is the content's own business: it must vary widely between images of one model.
+    blur = draws.choice((0.0, 0.0, 0.5, 0.8, 1.2, 2.0, 3.5))
     if blur:
         whole = whole.filter(ImageFilter.GaussianBlur(blur))
+    finish = draws.choice(("plain", "plain", "sharpened", "painted"))
+    if finish == "sharpened":
+        whole = whole.filter(ImageFilter.UnsharpMask(draws.number(1, 3), draws.integer(150), 0))
+    elif finish == "painted":
+        whole = whole.filter(ImageFilter.MedianFilter(draws.choice((3, 5))))
     method = draws.choice((Image.Resampling.BOX, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS))
     small = np.asarray(whole.resize((size_px, size_px), method), np.float32)
     # Shot noise grows with the light, read noise does not; a Gaussian as a sum of four uniforms.
     gaussian = draws.uniform(4, size_px, size_px, 3).sum(0) - 2
-    deviation = draws.choice((0.0, 0.5, 1.0, 2.0)) * np.sqrt(0.3 + small / 128)
+    deviation = draws.choice((0.0, 0.0, 0.5, 1.0, 2.0, 5.0)) * np.sqrt(0.3 + small / 128)
     small = small + gaussian * np.float32(1.73) * deviation
     curve = 255 * (np.clip(small, 0, 255) / 255) ** draws.number(0.75, 1.3)
     return np.rint(np.clip(curve, 0, 255)).astype(np.uint8)

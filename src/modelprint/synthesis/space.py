@@ -149,7 +149,7 @@ PAPER = DesignSpace(
 
 OPEN = DesignSpace(
     name="open",
-    depths=(1, 1, 2, 2, 2, 3, 3, 4),
+    depths=(1, 1, 1, 2, 2, 2, 3, 4),
     stage={
         "layers": (1, 1, 2),
         "upsampler": (
@@ -167,12 +167,12 @@ OPEN = DesignSpace(
         "kernel": (1, 3, 3, 3, 5, 7),
         "padding": ("zeros", "zeros", "reflect", "replicate", "circular"),
         "residual": ("none", "none", "add", "dense"),
-        "noise": (0.0, 0.0, 0.0, 0.1, 0.3),
+        "noise": (0.0, 0.0, 0.0, 0.0, 0.05, 0.2),
     },
     whole={
         "encoder": ("average", "strided", "space_to_depth"),
-        "skip": (False, True),
-        "bottleneck": ("none", "none", "none", "quantize", "noise"),
+        "skip": (False, True, True),
+        "bottleneck": ("none", "none", "none", "none", "quantize", "noise"),
         "trunk": (0, 0, 1, 3),
         "output": ("linear", "linear", "tanh", "sigmoid", "sine"),
         "output_kernel": (1, 3, 3, 5, 7),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.pictures import crops, draw_pictures
 from modelprint.synthesis.space import Architecture, DesignSpace, find_space
 
-# Spaces up to this size are gone through in turn, so that every architecture has equally many seeds.
+# Spaces up to this size are gone through in turn: every architecture has equally many seeds.
 _ENUMERABLE = 10_000
 _FIT_PICTURES = 6
 _FIT_PX = 96
@@ -47,12 +48,12 @@ class ModelSynthesizer:
 
     Args:
         space: ``"paper"`` (288 architectures), ``"open"`` or a ``DesignSpace``.
-        seed: Names a family of models.
+        seed: Names a family of models; a whole number.
         device: Where models run; ``None`` is the CPU.
         backend: ``"auto"`` or ``"torch"``, the one backend there is so far.
 
     Raises:
-        InvalidOptionError: An unknown space or backend.
+        InvalidOptionError: An unknown space or backend, or a seed that is no whole number.
     """
 
     def __init__(
@@ -66,7 +67,10 @@ class ModelSynthesizer:
         if backend not in ("auto", "torch"):
             raise InvalidOptionError(f"expected backend 'auto' or 'torch', got {backend!r}")
         self.space = find_space(space)
-        self.seed = seed
+        if not isinstance(seed, SupportsIndex) or isinstance(seed, bool):
+            raise InvalidOptionError(f"expected a whole number as seed, got {seed!r}")
+        # A NumPy integer names the same family as the int of its value.
+        self.seed = operator.index(seed)
         self.device = torch.device(device or "cpu")
         self._enumerated = list(self.space) if self.space.size <= _ENUMERABLE else None
 
@@ -92,7 +96,7 @@ class ModelSynthesizer:
             return self._enumerated[index % len(self._enumerated)]
         return self.space.draw(Draws(self.space.name, self.seed, index, "architecture"))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: a caller may write into what comes back
     def generate(self, models: Sequence[ModelSpec], photos: Tensor) -> Tensor:
         """Every model renders every photograph.
 
@@ -119,10 +123,15 @@ class ModelSynthesizer:
 
 
 def _checked(photos: Tensor) -> Tensor:
+    if not isinstance(photos, Tensor):
+        raise InvalidOptionError(
+            f"expected photographs as a tensor (K, 3, H, W), got {type(photos).__name__}; "
+            "convert them with torch.from_numpy"
+        )
     if photos.ndim != 4 or photos.shape[1] != 3 or len(photos) < 1 or min(photos.shape[2:]) < 32:
         raise InvalidOptionError(
-            "expected photographs of shape (K, 3, H, W) with K >= 1 and sides of 32 pixels or more, "
-            f"got {tuple(photos.shape)}"
+            "expected photographs of shape (K, 3, H, W) with K >= 1 and sides of 32 pixels or "
+            f"more, got {tuple(photos.shape)}"
         )
     if photos.dtype == torch.uint8:
         return photos.float() / 255

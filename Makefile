@@ -1,0 +1,7 @@
+.PHONY: demo test lint ci
+
+demo test lint:
+	python3 bootstrap.py $@
+
+ci:
+	.ci/run

@@ -1,0 +1,135 @@
+"""Images of one size -> raw features: the part of the extractor that has weights."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelprint.crops import crop_starts, cut
+from modelprint.errors import InvalidOptionError
+from modelprint.residual import high_pass
+from modelprint.residual_statistics import residual_statistics, statistics_count
+from modelprint.resnet import ResNet
+
+
+class Backbone(nn.Module, ABC):
+    """Maps images to features; row i of the output depends on image i alone.
+
+    Attributes:
+        dim: Length D of the output.
+    """
+
+    dim: int
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """``(B, 3, H, W)`` float32 RGB in [0, 1], sides of 32 or more, to ``(B, D)`` float32."""
+
+
+class WhitenedStatistics(Backbone):
+    """Residual statistics, standardised and whitened: a closed form, no gradient anywhere.
+
+    What differs between images of one model is noise to attribution. Dividing by its covariance
+    makes a small but steady difference between models count more than a large accidental one (the
+    idea of Fisher's discriminant and of WCCN in speaker recognition).
+
+    Args:
+        dim: Length D of the output.
+
+    Attributes:
+        mean, deviation: ``(F,)`` of each statistic over synthetic images.
+        projection: ``(F, D)`` whitening, then the directions in which models differ most.
+
+    Raises:
+        InvalidOptionError: ``dim`` is below 1 or above the number F of statistics.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    projection: Tensor
+    # Beyond eight deviations a statistic says "broken", not "how much".
+    _CLIP = 8.0
+
+    def __init__(self, dim: int = 1536) -> None:
+        super().__init__()
+        if not 1 <= dim <= statistics_count():
+            raise InvalidOptionError(
+                f"expected dim between 1 and the {statistics_count()} statistics, got {dim}"
+            )
+        self.dim = dim
+        self.register_buffer("mean", torch.zeros(statistics_count()))
+        self.register_buffer("deviation", torch.ones(statistics_count()))
+        self.register_buffer("projection", torch.zeros(statistics_count(), dim))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See ``Backbone.forward``."""
+        return self.standardise(residual_statistics(images)) @ self.projection
+
+    def standardise(self, statistics: Tensor) -> Tensor:
+        """``(..., F)`` statistics in deviations from the mean, clipped at 8."""
+        return ((statistics - self.mean) / self.deviation).clamp(-self._CLIP, self._CLIP)
+
+
+class SpectrumResNet(Backbone):
+    """Residual -> |2-D Fourier transform| -> ResNet, averaged over a 3 x 3 grid of crops.
+
+    The input path of Yang et al. 2025 (arXiv 2307.15977), with our high-pass residual in place of
+    their denoiser, whose weights are not free.
+
+    Args:
+        depth: Layers of the ResNet; 50 in the paper.
+        width: Channels of its first stage; 64 in the paper.
+        log: Whether magnitudes are taken as logarithms, which the paper does not do.
+    """
+
+    _CROP_PX = 128
+
+    def __init__(self, depth: int = 50, width: int = 64, log: bool = False) -> None:
+        super().__init__()
+        self._log = log
+        self.input_norm = nn.BatchNorm2d(3)
+        self.resnet = ResNet(depth, 3, width)
+        self.dim = self.resnet.features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See ``Backbone.forward``."""
+        height, width = images.shape[-2:]
+        side = min(self._CROP_PX, height // 2 * 2, width // 2 * 2)
+        tops, lefts = (crop_starts(length, side, side // 2, most=3) for length in (height, width))
+        crops = cut(high_pass(images), side, tops, lefts)
+        magnitudes = torch.fft.fftshift(torch.fft.fft2(crops.flatten(0, 1)).abs(), dim=(-2, -1))
+        magnitudes = torch.log(magnitudes + 1e-3) if self._log else magnitudes / side
+        features: Tensor = self.resnet(self.input_norm(magnitudes))
+        return features.view(len(images), -1, self.dim).mean(1)
+
+
+BACKBONES: dict[str, type[Backbone]] = {
+    "whitened-statistics": WhitenedStatistics,
+    "spectrum-resnet": SpectrumResNet,
+}
+
+
+def build_backbone(name: str, options: Mapping[str, Any]) -> Backbone:
+    """A backbone with fresh weights.
+
+    Args:
+        name: One of ``BACKBONES``.
+        options: Its keyword arguments.
+
+    Raises:
+        InvalidOptionError: An unknown name, or an option that is missing, unknown, of another type
+            or out of range.
+    """
+    if name not in BACKBONES:
+        raise InvalidOptionError(f"expected a backbone in {sorted(BACKBONES)}, got {name!r}")
+    parameters = signature(BACKBONES[name]).parameters
+    types = {option: type(parameter.default) for option, parameter in parameters.items()}
+    if {option: type(value) for option, value in options.items()} != types:
+        wanted = ", ".join(f"{option}: {kind.__name__}" for option, kind in types.items())
+        raise InvalidOptionError(f"expected the {name} options {wanted}, got {dict(options)}")
+    return BACKBONES[name](**options)

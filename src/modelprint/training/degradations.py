@@ -1,0 +1,70 @@
+"""What happens to an image on its way: recompression, resizing, blur, noise."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from modelprint.synthesis.draws import Draws
+
+
+def degrade(image: Tensor, draws: Draws) -> Tensor:
+    """One random degradation, followed by JPEG in a quarter of the cases.
+
+    Args:
+        image: ``(3, H, W)`` uint8.
+        draws: Where the choices come from.
+
+    Returns:
+        ``(3, H', W')`` uint8; the size changes where the image was resized.
+    """
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    picture = draws.choice(_DEGRADATIONS)(picture, draws)
+    if draws.number() < 0.25:
+        picture = _jpeg(picture, draws)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def _encode(picture: Image.Image, kind: str, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, kind, quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def _jpeg(picture: Image.Image, draws: Draws) -> Image.Image:
+    return _encode(picture, "JPEG", 55 + draws.integer(43))
+
+
+def _webp(picture: Image.Image, draws: Draws) -> Image.Image:
+    return _encode(picture, "WEBP", 55 + draws.integer(43))
+
+
+def _resize(picture: Image.Image, draws: Draws) -> Image.Image:
+    side = max(32, round(picture.width * draws.number(0.65, 1.3)))
+    kernels = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+    return picture.resize((side, side), draws.choice(kernels))
+
+
+def _blur(picture: Image.Image, draws: Draws) -> Image.Image:
+    return picture.filter(ImageFilter.GaussianBlur(draws.number(0.3, 1.2)))
+
+
+def _noise(picture: Image.Image, draws: Draws) -> Image.Image:
+    pixels = np.asarray(picture, np.float32)
+    # A sum of four uniforms is close to Gaussian; its deviation is 1 / sqrt(3).
+    noise = (draws.uniform(4, *pixels.shape).sum(0) - 2) * 3**0.5 * draws.number(0.5, 4.0)
+    return Image.fromarray(np.rint(np.clip(pixels + noise, 0, 255)).astype(np.uint8))
+
+
+_DEGRADATIONS: tuple[Callable[[Image.Image, Draws], Image.Image], ...] = (
+    _jpeg,
+    _webp,
+    _resize,
+    _blur,
+    _noise,
+)

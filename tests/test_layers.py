@@ -1,0 +1,150 @@
+"""The order of the layers: lower never imports higher, and the two chains meet in training alone."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import modelprint
+
+SOURCE = Path(modelprint.__file__).parent
+
+# Each module may import those above it in its own chain. A new module has to find its place here.
+SHARED = ("errors",)
+USED = (
+    # scores become an answer
+    "metric_inputs",
+    "bootstrap",
+    "spectral_metrics",
+    "metrics",
+    # images
+    "pillow_guard",
+    "image_decoding",
+    "images",
+    "batches",
+    # an image becomes a fingerprint
+    "crops",
+    "residual",
+    "residual_statistics",
+    "resnet",
+    "backbone",
+    "calibration",
+    "hub",
+    "extractor",
+    # fingerprints become a gallery, and a gallery answers
+    "embedder",
+    "index",
+    "decision",
+    "answering",
+    "gallery_file",
+    "gallery",
+)
+MADE = (
+    "synthesis",
+    "synthesis.draws",
+    "synthesis.parameters",
+    "synthesis.blocks",
+    "synthesis.space",
+    "synthesis.network",
+    "synthesis.pictures",
+    "synthesis.synthesizer",
+)
+TRAINING = (
+    "training.config",
+    "training.losses",
+    "training.degradations",
+    "training.card",
+    "training.data",
+    "training.closed_form",
+    "training.loop",
+    "training.evaluate",
+    "training.run",
+    "training",
+)
+TOP = ("report", "cli")
+ROOT = ""  # modelprint/__init__.py: what users import, and the version
+# Training makes weights for the extractor; galleries and answers are none of its business.
+KNOWN_TO_TRAINING = USED[: USED.index("extractor") + 1]
+
+
+def allowed(module: str) -> set[str]:
+    """What a module may import."""
+    if module == ROOT:
+        return {*SHARED, *USED, *MADE}
+    for chain in (SHARED, USED, MADE):
+        if module in chain:
+            return {*SHARED, *chain[: chain.index(module)]} - {module}
+    if module in TRAINING:
+        below = TRAINING[: TRAINING.index(module)]
+        return {ROOT, *SHARED, *KNOWN_TO_TRAINING, *MADE, *below}
+    return {ROOT, *SHARED, *USED, *MADE, *TRAINING, *TOP[: TOP.index(module)]}
+
+
+def modules() -> dict[str, str]:
+    """Source by module name, relative to modelprint."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text("utf-8")
+    return found
+
+
+def imports(source: str, known: set[str]) -> set[str]:
+    """Modules of modelprint that a source imports, at its top or inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_module = inner.removeprefix("modelprint.") in known
+                names.add(inner if is_module else node.module)
+    ours = {name for name in names if name.split(".")[0] == "modelprint"}
+    return {name.removeprefix("modelprint").removeprefix(".") for name in ours}
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+    known = set(sources)
+    return [
+        f"{module or 'modelprint'} imports {imported or 'modelprint'}"
+        for module, source in sources.items()
+        for imported in sorted(imports(source, known) - allowed(module))
+    ]
+
+
+def test_every_module_has_its_place():
+    assert set(modules()) == {ROOT, *SHARED, *USED, *MADE, *TRAINING, *TOP}
+
+
+def test_lower_never_imports_higher():
+    assert violations(modules()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("extractor", "from modelprint.gallery import Gallery"),
+        ("gallery", "def late():\n    from modelprint import training"),
+        ("gallery", "import modelprint.cli"),
+        ("backbone", "from modelprint import extractor"),
+        ("residual", "from modelprint.synthesis.draws import Draws"),
+        ("synthesis.space", "from modelprint.images import load_image"),
+        ("training.data", "from modelprint.gallery import Gallery"),
+        ("training.config", "from modelprint.training.run import train"),
+        ("report", "from modelprint import cli"),
+        ("gallery", "from modelprint import __version__"),
+        ("", "from modelprint.training import train"),
+    ],
+)
+def test_a_wrong_import_is_found(module, line):
+    sources = {name: "" for name in modules()} | {module: line}
+    assert len(violations(sources)) == 1
+
+
+def test_training_is_imported_inside_a_function():
+    """So that the command works without the optional dependencies."""
+    tree = ast.parse(modules()["cli"])
+    at_top = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert not [node for node in at_top if node.module and "training" in node.module]
