@@ -65,13 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(summary(outcomes))
     print(f"\n{time.perf_counter() - started:.0f} s; pictures of it: {options.out / 'report.png'}")
     print("ask the same gallery yourself:")
-    print(f"  modelprint identify {options.out}/fresh/* --gallery {options.out}/models.gallery")
+    command = Path(sys.executable).with_name("modelprint")
+    shown = command if command.exists() else "modelprint"
+    print(f"  {shown} identify {options.out}/fresh/* --gallery {options.out}/models.gallery")
     return 0
 
 
 def run(out: Path, seed: int) -> dict[str, Outcome]:
     """Make generators and images, enroll, identify, verify; writes everything into `out`."""
-    make_images(out, seed)
+    threads = torch.get_num_threads()
+    # Networks this small wait for each other's threads longer than they compute.
+    torch.set_num_threads(1)
+    try:
+        make_images(out, seed)
+    finally:
+        torch.set_num_threads(threads)
     gallery = modelprint.Gallery(modelprint.FingerprintExtractor.from_pretrained())
     for label in ENROLLED:
         gallery.enroll(label, out / "enrolled" / label)
@@ -151,5 +159,4 @@ def summary(outcomes: dict[str, Outcome]) -> str:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(min(2, torch.get_num_threads()))
     sys.exit(main())

@@ -10,7 +10,7 @@ Real generators are few and change every week, so none of them is trained on. In
 
 `modelprint train` does the same at scale, with photographs, degraded copies and calibration.
 
-    python examples/minimal_training.py
+    python examples/minimal_training.py        (about a minute)
 """
 
 from __future__ import annotations

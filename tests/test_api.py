@@ -77,8 +77,9 @@ def test_the_members_of_public_classes_are_there_and_documented(name):
 def test_metrics_and_errors():
     public = {name for name in METRICS if callable(getattr(modelprint.metrics, name, None))}
     assert public == set(METRICS)
-    assert ERRORS == sorted(
-        name for name, value in vars(modelprint.errors).items() if isinstance(value, type)
+    assert (
+        sorted(name for name, value in vars(modelprint.errors).items() if isinstance(value, type))
+        == ERRORS
     )
     for name in ERRORS:
         assert issubclass(getattr(modelprint.errors, name), modelprint.errors.ModelprintError)

@@ -3,8 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bootstrap
 import pytest
+
+import bootstrap
 
 PYTEST = ["-m", "pytest"]
 
@@ -51,7 +52,7 @@ def test_the_first_run_installs_and_the_second_starts_at_once(checkout):
     assert venv == ["-m", "venv", str(checkout.root / ".venv")]
     assert pip == ["-m", "pip", "install", "--upgrade", "pip>=25.1"]
     assert install[:3] == ["-m", "pip", "install"]
-    assert install[3:] == "--constraint constraints.txt --editable . --group test".split()
+    assert install[3:] == ["--constraint", "constraints.txt", "--editable", ".", "--group", "test"]
     assert run == [*PYTEST, "-k", "gallery"]
     assert checkout.calls_of("test") == [PYTEST]
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -158,6 +159,10 @@ def test_train_hands_its_options_on(monkeypatch, capsys):
     assert "run/weights" in out
 
 
+def test_the_recipes_on_offer_are_those_of_training():
+    assert cli._RECIPES == training.RECIPES
+
+
 def test_train_says_what_to_install(monkeypatch, capsys):
     def train(config, out, *, workers):
         raise MissingExtraError("pip install 'modelprint[train]'")
@@ -204,8 +209,10 @@ def test_a_reader_that_goes_away_is_no_error():
     code = (
         "import sys; from modelprint.cli import main; sys.exit(main(['env', '--weights', '/none']))"
     )
+    # Buffered, as it is for users: then the trouble would come at exit.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
     )
     process.stdout.close()
     assert process.stderr.read() == b""

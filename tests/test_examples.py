@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from examples import demo, minimal_training
-from examples.generators import ENROLLED, STRANGERS, build, render
 from PIL import Image
 
+from examples import demo, minimal_training
+from examples.generators import ENROLLED, STRANGERS, build, render
 from modelprint.gallery import Gallery
 from modelprint.synthesis.pictures import draw_pictures
 

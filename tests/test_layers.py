@@ -1,4 +1,4 @@
-"""The order of the layers: lower never imports higher, and the two chains meet in training alone."""
+"""The order of the layers: lower never imports higher, and two chains meet in training alone."""
 
 import ast
 from pathlib import Path
@@ -139,7 +139,7 @@ def test_lower_never_imports_higher():
     ],
 )
 def test_a_wrong_import_is_found(module, line):
-    sources = {name: "" for name in modules()} | {module: line}
+    sources = dict.fromkeys(modules(), "") | {module: line}
     assert len(violations(sources)) == 1
 
 

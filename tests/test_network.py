@@ -137,5 +137,5 @@ def test_an_unknown_choice_of_the_whole_is_a_clear_error(axis, pictures):
 
 def test_an_unknown_order_is_a_clear_error(pictures):
     architecture = Architecture((dataclasses.replace(SMALL, order="backwards"),))
-    with pytest.raises(InvalidOptionError, match="expected order .*got 'backwards'"):
+    with pytest.raises(InvalidOptionError, match=r"expected order .*got 'backwards'"):
         fitted(architecture, pictures)

@@ -159,29 +159,6 @@ def test_a_grid_of_period_8_in_an_image_shows_in_its_statistics():
     assert (found > 4).sum() > 30 + 5 * (by_chance > 4).sum()
 
 
-def test_lags_are_the_autocorrelation():
-    planes = signal(2, 16)
-    lags = module._lags(planes)
-    assert lags.shape == (2, 3, len(module._LAGS))
-    centred = planes.double().numpy()
-    centred = centred - centred.mean((2, 3), keepdims=True)
-    for number, channel in np.ndindex(2, 3):
-        plane = centred[number, channel]
-        for position, (dy, dx) in enumerate(module._LAGS):
-            products = [
-                plane[row, column] * plane[row - dy, column - dx]
-                for row, column in np.ndindex(16, 16)
-                if 0 <= row - dy < 16 and 0 <= column - dx < 16
-            ]
-            expected = np.mean(products) / ((plane**2).mean() + 1e-4)
-            assert lags[number, channel, position].item() == pytest.approx(expected, abs=1e-5)
-
-
-def test_no_lag_is_the_mirror_image_of_another():
-    assert len(set(module._LAGS)) == len(module._LAGS)
-    assert not {(-dy, -dx) for dy, dx in module._LAGS} & set(module._LAGS)
-
-
 def test_tails_are_shares_of_pixels():
     residual = 4 * signal(2, 16)
     tails = module._tails(residual)

@@ -125,7 +125,8 @@ def _features(architecture: Architecture, parameters: Parameters, x: Tensor) -> 
     for depth, stage in enumerate(stages):
         scope = parameters.scope(f"stage{depth}")
         # Channels double with every halving, so that the picture fits through the bottleneck.
-        x = _stage(stage, scope, x, min(_MOST_CHANNELS, stage.channels * 2 ** (len(stages) - 1 - depth)))
+        doublings = len(stages) - 1 - depth
+        x = _stage(stage, scope, x, min(_MOST_CHANNELS, stage.channels * 2**doublings))
         # The skip to full resolution is left out: it would hand the picture to the output as it is.
         if whole.skip and depth < len(stages) - 1:
             x = torch.cat([x, skips[-2 - depth]], 1)
@@ -157,8 +158,7 @@ def _encode(
             x = convolve(x, scope.scope("down"), max(16, x.shape[1]), 3, "zeros")[..., ::2, ::2]
         else:
             raise InvalidOptionError(
-                "expected encoder 'average', 'strided' or 'space_to_depth', "
-                f"got {whole.encoder!r}"
+                f"expected encoder 'average', 'strided' or 'space_to_depth', got {whole.encoder!r}"
             )
         for layer in ("conv0", "conv1"):
             inner = scope.scope(layer)
@@ -201,7 +201,7 @@ def _stage(stage: Stage, parameters: Parameters, x: Tensor, channels: int) -> Te
 
 
 def _noise_plane(parameters: Parameters, x: Tensor) -> Tensor:
-    """The model's own noise in [-1, 1), ``(1, 1, H, W)``: the same for every photograph and size."""
+    """The model's own noise in [-1, 1), ``(1, 1, H, W)``, the same for every photograph."""
     height, width = x.shape[-2:]
     plane = parameters.drawn("noise", 1, 1, _NOISE_PX, _NOISE_PX, bound=1.0)
     repeats = (1, 1, -(-height // _NOISE_PX), -(-width // _NOISE_PX))
@@ -234,6 +234,7 @@ def _finish(kind: str, parameters: Parameters, y: Tensor) -> Tensor:
         return y + amount * (y - F.avg_pool2d(pad(y, 1, "replicate"), 3, 1))
     if kind == "filter":
         taps = parameters.drawn("filter", 3, 1, 5, 5, bound=0.08)
-        return y + F.conv2d(pad(y, 2, "replicate"), taps - taps.mean((2, 3), keepdim=True), groups=3)
+        return y + F.conv2d(
+            pad(y, 2, "replicate"), taps - taps.mean((2, 3), keepdim=True), groups=3
+        )
     raise InvalidOptionError(f"expected finish 'none', 'sharpen' or 'filter', got {kind!r}")
-

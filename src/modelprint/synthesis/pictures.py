@@ -103,7 +103,7 @@ def _texture(draws: Draws, height: int, width: int) -> npt.NDArray[np.float32]:
     if window.shape != (height, width):
         repeats = (-(-height // window.shape[0]), -(-width // window.shape[1]))
         window = np.tile(window, repeats)[:height, :width]
-    return window
+    return np.asarray(window)
 
 
 def _fill(
@@ -149,7 +149,9 @@ def _add_shape(
     blur = draws.choice((0.0, 0.0, 0.6, 1.5)) if radius < 12 else draws.choice((0.0, 0.7, 2.0, 5.0))
     if blur:
         mask = mask.filter(ImageFilter.GaussianBlur(blur))
-    _blend(canvas, (top, left, bottom, right), mask, _fill(draws, bottom - top, right - left, palette))
+    _blend(
+        canvas, (top, left, bottom, right), mask, _fill(draws, bottom - top, right - left, palette)
+    )
 
 
 def _outline(draws: Draws) -> npt.NDArray[np.float64]:
@@ -216,9 +218,7 @@ def _add_text(
     canvas[:] = np.asarray(layer, np.float32)
 
 
-def _expose(
-    draws: Draws, canvas: npt.NDArray[np.float32], size_px: int
-) -> npt.NDArray[np.uint8]:
+def _expose(draws: Draws, canvas: npt.NDArray[np.float32], size_px: int) -> npt.NDArray[np.uint8]:
     """Light, lens, sensor and tone: the canvas as a camera would hand it out, at half its side."""
     light = _noise_fields()[-1][: canvas.shape[0], : canvas.shape[1]]
     if light.shape != canvas.shape[:2]:
@@ -234,14 +234,16 @@ def _expose(
         whole = whole.filter(ImageFilter.UnsharpMask(draws.number(1, 3), draws.integer(150), 0))
     elif finish == "painted":
         whole = whole.filter(ImageFilter.MedianFilter(draws.choice((3, 5))))
-    method = draws.choice((Image.Resampling.BOX, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS))
+    method = draws.choice(
+        (Image.Resampling.BOX, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+    )
     small = np.asarray(whole.resize((size_px, size_px), method), np.float32)
     # Shot noise grows with the light, read noise does not; a Gaussian as a sum of four uniforms.
     gaussian = draws.uniform(4, size_px, size_px, 3).sum(0) - 2
     deviation = draws.choice((0.0, 0.0, 0.5, 1.0, 2.0, 5.0)) * np.sqrt(0.3 + small / 128)
     small = small + gaussian * np.float32(1.73) * deviation
     curve = 255 * (np.clip(small, 0, 255) / 255) ** draws.number(0.75, 1.3)
-    return np.rint(np.clip(curve, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(curve, 0, 255)), np.uint8)
 
 
 def crops(pictures: Tensor, draws: Draws, n: int, side_px: int) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """Design spaces: which architectures a synthetic model may have.
 
-A space is a set of axes. Axes of a *stage* (one doubling of the resolution) are chosen per stage, or
-once for all stages where the space is ``shared``; axes of the *whole* are chosen once.
+A space is a set of axes. Axes of a *stage* (one doubling of the resolution) are chosen per stage,
+or once for all stages where the space is ``shared``; axes of the *whole* are chosen once.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class DesignSpace:
         """How many different architectures there are."""
         per_stage = math.prod(len(set(options)) for options in self.stage.values())
         once = math.prod(len(set(options)) for options in self.whole.values())
-        powers = (1 if self.shared else depth for depth in sorted(set(self.depths)))
-        return once * sum(per_stage**power for power in powers)
+        chains = [math.prod([per_stage] * (1 if self.shared else d)) for d in set(self.depths)]
+        return once * sum(chains)
 
     def __iter__(self) -> Iterator[Architecture]:
         """Every architecture, in a fixed order; meant for small spaces."""

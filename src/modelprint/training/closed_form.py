@@ -13,7 +13,7 @@ from torch import Tensor
 from modelprint.backbone import WhitenedStatistics
 from modelprint.residual_statistics import residual_statistics
 from modelprint.training.config import TrainingConfig
-from modelprint.training.data import in_workers, images_of_model
+from modelprint.training.data import images_of_model, in_workers
 
 _CLEAN, _DEGRADED = "clean", "degraded"
 

@@ -64,11 +64,11 @@ class TrainingConfig:
     space: str = "open"
     seed: int = 0
     photos: str | None = None
-    pictures: int = 800
-    image_px: int = 256
-    models: int = 1100
-    images_per_model: int = 6
-    degraded_per_model: int = 3
+    pictures: int = 1500
+    image_px: int = 144
+    models: int = 1200
+    images_per_model: int = 8
+    degraded_per_model: int = 4
     held_out_models: int = 400
     dim: int = 1536
     ridge: float = 0.05
