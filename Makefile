@@ -1,6 +1,6 @@
-.PHONY: demo test lint ci
+.PHONY: demo test lint docs ci
 
-demo test lint:
+demo test lint docs:
 	python3 bootstrap.py $@
 
 ci:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs modelprint from a fresh checkout: `python3 bootstrap.py demo`, `test` or `lint`.
+"""Runs modelprint from a fresh checkout: `python3 bootstrap.py demo`, `test`, `lint` or `docs`.
 
 The first call makes a virtual environment in .venv and installs into it what the command needs;
 later calls start at once, until pyproject.toml, constraints.txt or the Python version changes.
@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
         ("--group", "test", "--group", "lint"),
         (("-m", "ruff", "check"), ("-m", "ruff", "format", "--check"), ("-m", "mypy")),
     ),
+    "docs": (("--group", "docs"), (("-m", "mkdocs", "build", "--quiet"),)),
 }
 
 

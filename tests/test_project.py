@@ -25,7 +25,7 @@ def test_ci_runs_the_commands_of_the_readme():
     assert steps[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in steps
     assert [step for step in steps if step.startswith("python3")] == [
-        f"python3 bootstrap.py {command}" for command in ("test", "lint", "demo")
+        f"python3 bootstrap.py {command}" for command in ("test", "lint", "docs", "demo")
     ]
     # As they stand in the README: the first two commands that a reader meets.
     shown = re.findall(r"^(python3 bootstrap\.py \w+)", read("README.md"), re.M)

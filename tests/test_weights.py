@@ -8,10 +8,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from modelprint.errors import (
-    InvalidWeightsError,
-    WeightsNotFoundError,
-)
+from modelprint.errors import InvalidOptionError, InvalidWeightsError, WeightsNotFoundError
 from modelprint.extractor import FingerprintExtractor
 from modelprint.hub import CALIBRATION, CARD, CONFIG, MODEL, WeightsFolder
 
@@ -193,3 +190,9 @@ def test_a_folder_that_is_not_there_is_a_clear_error(source):
 def test_a_path_is_never_taken_for_a_repository(tmp_path):
     with pytest.raises(WeightsNotFoundError, match="is not a folder"):
         FingerprintExtractor.from_pretrained(tmp_path.relative_to(tmp_path.parent) / "b")
+
+
+def test_a_revision_of_a_folder_is_refused_instead_of_ignored(folder):
+    for source in (folder, None):
+        with pytest.raises(InvalidOptionError, match="got 'v2'"):
+            FingerprintExtractor.from_pretrained(source, revision="v2")

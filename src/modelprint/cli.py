@@ -126,7 +126,7 @@ def _env(options: argparse.Namespace) -> int:
         ["modelprint", __version__],
         ["python", f"{platform.python_version()} on {platform.platform()}"],
         *([name, _version_of(name)] for name in ("torch", "numpy", "pillow", "safetensors")),
-        *([name, _version_of(name)] for name in ("huggingface-hub", "einops", "tqdm")),
+        *([name, _version_of(name)] for name in ("huggingface-hub", "tqdm")),
         ["gpu", torch.cuda.get_device_name() if torch.cuda.is_available() else "none"],
         ["cpu threads", str(torch.get_num_threads())],
     ]

@@ -140,6 +140,7 @@ class FingerprintExtractor(
             WeightsNotFoundError: No such folder, repository or revision.
             HubUnreachableError: The hub does not answer and the weights are not cached.
             InvalidWeightsError: The weights are incomplete, damaged, foreign or too new.
+            InvalidOptionError: A revision of what is not a hub repository.
         """
         folder = hub.find_weights(source, revision)
         return cls.from_weights(hub.read_weights(folder), device=device)

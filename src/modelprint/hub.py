@@ -25,7 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from modelprint.errors import HubUnreachableError, InvalidWeightsError, WeightsNotFoundError
+from modelprint.errors import (
+    HubUnreachableError,
+    InvalidOptionError,
+    InvalidWeightsError,
+    WeightsNotFoundError,
+)
 
 MODEL, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
 CARD = "README.md"
@@ -55,7 +60,13 @@ def find_weights(source: str | Path | None, revision: str | None) -> Path:
     Raises:
         WeightsNotFoundError: No such folder, repository or revision.
         HubUnreachableError: The hub does not answer and the repository is not cached.
+        InvalidOptionError: A revision of what is not a hub repository.
     """
+    if revision is not None and (source is None or Path(source).is_dir()):
+        raise InvalidOptionError(
+            f"expected no revision for {'bundled weights' if source is None else source}, got "
+            f"{revision!r}: only hub repositories 'owner/name' have revisions"
+        )
     if source is None:
         return Path(str(files("modelprint") / "pretrained"))
     if Path(source).is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -112,12 +113,17 @@ def in_workers(task: Callable[[N], T], numbers: Iterable[N], workers: int) -> It
         yield from map(task, numbers)
         return
     waiting: deque[Future[T]] = deque()
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
         for number in numbers:
             waiting.append(pool.submit(task, number))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)
+    # Every model has convolutions of other shapes. oneDNN keeps a compiled primitive for each of
+    # the last 1024, gigabytes in all, and would never use one again.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
