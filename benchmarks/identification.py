@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, measure, ratio
 from benchmarks.folder import PHOTOGRAPH
 from modelprint.calibration import Calibration
 from modelprint.decision import Candidate, decide_identity
-from modelprint.metrics import top_k_hits, wins
+from modelprint.metrics.scores import top_k_hits, wins
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

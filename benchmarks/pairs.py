@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Figure, measure
-from modelprint.metrics import crossing, equal_error_rate, roc_auc, wins
+from modelprint.metrics import equal_error_rate, roc_auc
+from modelprint.metrics.scores import crossing, wins
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -13,9 +13,10 @@ SOURCE = Path(modelprint.__file__).parent
 SHARED = ("errors",)
 USED = (
     # scores become an answer
-    "metric_inputs",
-    "bootstrap",
-    "spectral_metrics",
+    "metrics.inputs",
+    "metrics.intervals",
+    "metrics.spectral",
+    "metrics.scores",
     "metrics",
     # images
     "pillow_guard",

@@ -1,9 +1,6 @@
-"""Figures that say how well scores and spectra do their job.
+"""Figures of verification, identification and open-set answers, from scores.
 
-Everywhere a *score* is larger for images that are more alike. *Positives* are scores that should be
-high (same model), *negatives* scores that should be low. Equal scores are counted exactly: no
-figure depends on the order in which ties happen to stand. Arguments are anything numpy turns into a
-float array; results are plain floats. Needs numpy alone.
+Equal scores are counted exactly: no figure depends on the order in which ties happen to stand.
 """
 
 from __future__ import annotations
@@ -11,21 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from modelprint.bootstrap import bootstrap_interval
 from modelprint.errors import InvalidOptionError
-from modelprint.metric_inputs import Floats, finite_scores, finite_table
-from modelprint.spectral_metrics import diversity, frechet_frequency_distance
-
-__all__ = [
-    "bootstrap_interval",
-    "diversity",
-    "equal_error_rate",
-    "frechet_frequency_distance",
-    "oscr",
-    "roc_auc",
-    "top_k_accuracy",
-    "tpr_at_fpr",
-]
+from modelprint.metrics.inputs import Floats, finite_scores, finite_table
 
 
 def roc_auc(positives: ArrayLike, negatives: ArrayLike) -> float:

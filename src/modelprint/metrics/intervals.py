@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelprint.errors import InvalidOptionError
-
-Floats = NDArray[np.float64]
+from modelprint.metrics.inputs import Floats
 
 
 def bootstrap_interval(

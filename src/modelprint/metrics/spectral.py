@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from modelprint.errors import InvalidOptionError
-from modelprint.metric_inputs import Floats, finite_table
+from modelprint.metrics.inputs import Floats, finite_table
 
 
 def frechet_frequency_distance(a: ArrayLike, b: ArrayLike) -> float:
