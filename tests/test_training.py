@@ -22,6 +22,7 @@ from modelprint.training import TrainingConfig, train
 CONFIG = TrainingConfig(
     pictures=6,
     image_px=32,
+    held_out_px=32,
     models=8,
     images_per_model=3,
     degraded_per_model=1,

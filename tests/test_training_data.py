@@ -22,6 +22,7 @@ from modelprint.training.loop import _batches, models_of_step
 CONFIG = TrainingConfig(
     pictures=5,
     image_px=32,
+    held_out_px=32,
     models=25,
     images_per_model=3,
     degraded_per_model=2,

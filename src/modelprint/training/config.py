@@ -16,12 +16,26 @@ from modelprint.synthesis.space import find_space
 RECIPES = ("closed-form", "contrastive", "paper")
 
 _LOWEST = {
-    **{"seed": 0, "pictures": 1, "image_px": 32, "models": 2, "images_per_model": 2, "dim": 1},
-    **{"degraded_per_model": 0, "held_out_models": 20, "steps": 1, "depth": 1, "width": 1},
-    **{"models_per_step": 2, "checkpoint_every": 1},
+    "seed": 0,
+    "pictures": 1,
+    "image_px": 32,
+    "models": 2,
+    "images_per_model": 2,
+    "degraded_per_model": 0,
+    "held_out_models": 20,
+    "held_out_px": 32,
+    "dim": 1,
+    "depth": 1,
+    "width": 1,
+    "steps": 1,
+    "models_per_step": 2,
+    "checkpoint_every": 1,
 }
 _LOWEST_FLOATS = {
-    **{"ridge": 1e-9, "degraded_weight": 0.0, "learning_rate": 1e-9, "temperature": 1e-3},
+    "ridge": 1e-9,
+    "degraded_weight": 0.0,
+    "learning_rate": 1e-9,
+    "temperature": 1e-3,
     "margin": 0.0,
 }
 
@@ -44,6 +58,9 @@ class TrainingConfig:
         degraded_per_model: Of these images, how many come a second time as degraded copies.
         held_out_models: Further models, never trained on: half of them make the cohort, the others
             calibrate the scores and validate the weights.
+        held_out_px: Side of the held-out images, which render procedural pictures. A fingerprint
+            averages over the crops of an image, and scores rise as its noise falls: thresholds hold
+            for images of about the size that they were calibrated on.
         dim: Length of a closed-form fingerprint.
         ridge: Added to the within-model covariance, in units of its mean variance.
         degraded_weight: Weight of the covariance of degraded copies, clean ones having 1.
@@ -70,6 +87,7 @@ class TrainingConfig:
     images_per_model: int = 8
     degraded_per_model: int = 4
     held_out_models: int = 400
+    held_out_px: int = 256
     dim: int = 1536
     ridge: float = 0.05
     degraded_weight: float = 0.02

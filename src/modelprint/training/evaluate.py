@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -27,7 +28,8 @@ from modelprint.training.data import ModelImages, images_of_model, in_workers, l
 
 # Enrolment sizes for which impostor scores are tabulated: a mean of more images is less noisy.
 _ENROLLED = (1, 3, 10)
-_IMAGES = 14
+_IMAGES = 12
+_PICTURES = 300
 _COHORT_IMAGES = 2
 
 
@@ -35,13 +37,19 @@ def held_out_images(
     config: TrainingConfig, *, workers: int, progress: Callable[[int], None]
 ) -> list[ModelImages]:
     """Render the held-out models: the indices after the training models'."""
+    shown = replace(
+        config,
+        image_px=config.held_out_px,
+        photos=None,
+        pictures=min(config.pictures, _PICTURES),
+    )
     half = config.held_out_models // 2
     first = config.models
     cohort = in_workers(
-        partial(images_of_model, config, images=_COHORT_IMAGES), range(first, first + half), workers
+        partial(images_of_model, shown, images=_COHORT_IMAGES), range(first, first + half), workers
     )
     others = in_workers(
-        partial(images_of_model, config, images=_IMAGES),
+        partial(images_of_model, shown, images=_IMAGES),
         range(first + half, first + config.held_out_models),
         workers,
     )
