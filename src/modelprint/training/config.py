@@ -56,11 +56,14 @@ class TrainingConfig:
         models: Synthetic models to train on; the size of the bank where it is fixed.
         images_per_model: Clean images K per model, and per step where there are steps.
         degraded_per_model: Of these images, how many come a second time as degraded copies.
-        held_out_models: Further models, never trained on: half of them make the cohort, the others
-            calibrate the scores and validate the weights.
+        held_out_models: Further models, never trained on: half of them, of the same space, make
+            the cohort; the others calibrate the scores and validate the weights.
         held_out_px: Side of the held-out images, which render procedural pictures. A fingerprint
             averages over the crops of an image, and scores rise as its noise falls: thresholds hold
             for images of about the size that they were calibrated on.
+        calibration_space: Design space of the models that calibrate and validate. Not the one that
+            was trained on: real models resemble each other more than those of a wide space do, and
+            thresholds have to hold for models from elsewhere.
         dim: Length of a closed-form fingerprint.
         ridge: Added to the within-model covariance, in units of its mean variance.
         degraded_weight: Weight of the covariance of degraded copies, clean ones having 1.
@@ -86,8 +89,9 @@ class TrainingConfig:
     models: int = 1200
     images_per_model: int = 8
     degraded_per_model: int = 4
-    held_out_models: int = 400
+    held_out_models: int = 240
     held_out_px: int = 256
+    calibration_space: str = "paper"
     dim: int = 1536
     ridge: float = 0.05
     degraded_weight: float = 0.02
@@ -104,6 +108,7 @@ class TrainingConfig:
         if self.recipe not in RECIPES:
             raise InvalidOptionError(f"expected a recipe in {list(RECIPES)}, got {self.recipe!r}")
         find_space(self.space)
+        find_space(self.calibration_space)
         for name, least in _LOWEST.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:
@@ -149,6 +154,7 @@ class TrainingConfig:
             # 288 architectures x 20 seeds, |FFT| -> ResNet, AdamW 1e-4 (Yang et al. 2025, sec. IV).
             defaults = cls(recipe, space="paper", models=5760, depth=50, width=64)
             defaults = replace(defaults, models_per_step=25, learning_rate=1e-4, steps=20_000)
+            defaults = replace(defaults, calibration_space="open")
         else:
             defaults = cls(recipe)
         return replace(defaults, **changes)

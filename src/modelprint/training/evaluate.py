@@ -28,7 +28,7 @@ from modelprint.training.data import ModelImages, images_of_model, in_workers, l
 
 # Enrolment sizes for which impostor scores are tabulated: a mean of more images is less noisy.
 _ENROLLED = (1, 3, 10)
-_IMAGES = 12
+_IMAGES = 14
 _PICTURES = 300
 _COHORT_IMAGES = 2
 
@@ -42,14 +42,16 @@ def held_out_images(
         image_px=config.held_out_px,
         photos=None,
         pictures=min(config.pictures, _PICTURES),
+        degraded_per_model=0,
     )
+    elsewhere = replace(shown, space=config.calibration_space)
     half = config.held_out_models // 2
     first = config.models
     cohort = in_workers(
         partial(images_of_model, shown, images=_COHORT_IMAGES), range(first, first + half), workers
     )
     others = in_workers(
-        partial(images_of_model, shown, images=_IMAGES),
+        partial(images_of_model, elsewhere, images=_IMAGES),
         range(first + half, first + config.held_out_models),
         workers,
     )
@@ -94,20 +96,14 @@ def finish(
     # From here on the weights are those that a user will load, rounded to half precision.
     scorer = FingerprintExtractor.from_weights(scorer.to_weights())
     clean = torch.stack([scorer.embed(model.clean) for model in held_out[half:]])
-    degraded = torch.stack(
-        [
-            scorer.embed(model.degraded) if model.degraded else clean.new_empty(0, scorer.dim)
-            for model in held_out[half:]
-        ]
-    )
     first = config.models + half
     labels = torch.tensor([label_of(first + number) for number in range(len(clean))])
     figures = _figures(scorer, labels, clean)
-    impostors = {n: _impostor_scores(scorer, labels, clean, degraded, n) for n in _ENROLLED}
+    impostors = {n: _impostor_scores(scorer, labels, clean, n) for n in _ENROLLED}
     calibration = Calibration.fit(
         impostors,
-        source=f"{len(clean)} synthetic models of space {config.space!r}, seed {config.seed}, that "
-        "took no part in training; probes clean and degraded",
+        source=f"{len(clean)} synthetic models of space {config.calibration_space!r}, seed "
+        f"{config.seed}, that took no part in training, rendering {config.held_out_px} px pictures",
     )
     return FingerprintExtractor(settings, scorer.backbone, scorer.cohort, calibration), figures
 
@@ -117,15 +113,10 @@ def _templates(clean: Tensor, enrolled: int) -> Tensor:
 
 
 def _impostor_scores(
-    extractor: FingerprintExtractor,
-    labels: Tensor,
-    clean: Tensor,
-    degraded: Tensor,
-    enrolled: int,
+    extractor: FingerprintExtractor, labels: Tensor, clean: Tensor, enrolled: int
 ) -> np.ndarray:
-    """Scores of every model's probes against every other model's template."""
-    # The last images are probes: the degraded copies are of the first ones, but never impostors'.
-    probes = torch.cat([clean[:, max(_ENROLLED) :], degraded], 1)
+    """Scores of every model's last images, the probes, against every other model's template."""
+    probes = clean[:, max(_ENROLLED) :]
     own = labels.repeat_interleave(probes.shape[1])
     scores = extractor.compare(probes.flatten(0, 1), _templates(clean, enrolled))
     impostor = own[:, None] != labels[None, :]
