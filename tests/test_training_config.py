@@ -62,7 +62,7 @@ def test_a_value_out_of_range_is_a_clear_error(changes, said):
 def test_an_unknown_recipe_or_field_of_a_preset_is_a_clear_error():
     with pytest.raises(InvalidOptionError, match="'magic'"):
         TrainingConfig.preset("magic")
-    with pytest.raises(InvalidOptionError, match=r"among \['checkpoint_every'.*got \['stepz'\]"):
+    with pytest.raises(InvalidOptionError, match=r"among \['calibration_space'.*got \['stepz'\]"):
         TrainingConfig.preset("paper", stepz=3)
     with pytest.raises(InvalidOptionError, match="steps to be"):
         TrainingConfig.preset("paper", steps=0)
