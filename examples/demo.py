@@ -32,7 +32,7 @@ from modelprint.report import BAD, GOOD, UNDECIDED, Tile, contact_sheet, table
 from modelprint.synthesis.pictures import draw_pictures
 
 ENROLL, FRESH, LEARN = 10, 8, 40
-SIDE_PX, LEARN_PX, STEPS = 192, 64, 200
+SIDE_PX, LEARN_PX, STEPS = 256, 64, 200
 NO_GENERATOR = "(no generator)"
 # Other pictures than those that synthetic models were fitted to and weights were trained on.
 SERIES = 1_000_000

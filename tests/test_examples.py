@@ -25,17 +25,19 @@ def test_enrolled_generators_are_recognised(shown):
     known = [outcome for outcome in shown[1].values() if outcome.enrolled]
     asked = len(known) * demo.FRESH
     assert len(known) == len(ENROLLED)
-    assert total(known, "right") >= 0.8 * asked
+    # One of the five does little more than resample: at a false-positive rate of 1 % its faint
+    # fingerprint is answered "unknown", which is a miss but no error.
+    assert total(known, "right") >= 0.65 * asked
     assert total(known, "wrong") <= 0.05 * asked
-    assert sum(outcome.claims[0] for outcome in known) >= 0.8 * asked
-    assert sum(outcome.claims[1] for outcome in known) <= 0.2 * asked
+    assert sum(outcome.claims[0] for outcome in known) >= 0.65 * asked
+    assert sum(outcome.claims[1] for outcome in known) <= 0.05 * asked
 
 
 def test_strangers_are_mostly_unknown(shown):
     strangers = [outcome for outcome in shown[1].values() if not outcome.enrolled]
     asked = len(strangers) * demo.FRESH
     assert len(strangers) == len(STRANGERS) + 1
-    assert total(strangers, "unknown") >= 0.7 * asked
+    assert total(strangers, "unknown") >= 0.9 * asked
     assert total(strangers, "right") == 0
 
 
