@@ -52,6 +52,7 @@ MADE = (
 )
 TRAINING = (
     "training.config",
+    "training.checkpoint",
     "training.losses",
     "training.degradations",
     "training.card",

@@ -38,6 +38,11 @@ class Draws:
         unit = (np.asarray(raw) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
         return (np.float32(low) + unit * np.float32(high - low)).reshape(shape)
 
+    def bell(self, *shape: int) -> npt.NDArray[np.float32]:
+        """Sums of four uniforms around 0: close to Gaussian, deviation ``1 / sqrt(3)``."""
+        total: npt.NDArray[np.float32] = self.uniform(4, *shape).sum(0) - 2
+        return total
+
     def number(self, low: float = 0.0, high: float = 1.0) -> float:
         """One float in ``[low, high)``."""
         return low + (int(self._bits.random_raw()) >> 11) * 2.0**-53 * (high - low)

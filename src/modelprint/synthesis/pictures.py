@@ -238,11 +238,11 @@ def _expose(draws: Draws, canvas: npt.NDArray[np.float32], size_px: int) -> npt.
         (Image.Resampling.BOX, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
     )
     small = np.asarray(whole.resize((size_px, size_px), method), np.float32)
-    # Shot noise grows with the light, read noise does not; a Gaussian as a sum of four uniforms.
-    gaussian = draws.uniform(4, size_px, size_px, 3).sum(0) - 2
+    # Shot noise grows with the light, read noise does not.
+    gaussian = draws.bell(size_px, size_px, 3)
     deviation = draws.choice((0.0, 0.0, 0.5, 1.0, 2.0, 5.0)) * np.sqrt(0.3 + small / 128)
-    small = small + gaussian * np.float32(1.73) * deviation
-    curve = 255 * (np.clip(small, 0, 255) / 255) ** draws.number(0.75, 1.3)
+    noisy = small + gaussian * np.float32(1.73) * deviation
+    curve = 255 * (np.clip(noisy, 0, 255) / 255) ** draws.number(0.75, 1.3)
     return np.asarray(np.rint(np.clip(curve, 0, 255)), np.uint8)
 
 

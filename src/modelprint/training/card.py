@@ -30,7 +30,7 @@ extractor = modelprint.FingerprintExtractor.from_pretrained("this folder or repo
 
 On {held_out} held-out synthetic models: identification {top1:.3f} with ten images enrolled,
 ROC-AUC {roc_auc:.4f} and equal error rate {eer:.4f} over pairs. These are figures on *synthetic*
-models of another design space than the weights were trained on; real ones differ.
+models, those that the scores were calibrated on; real ones differ.
 
 ## Limits
 

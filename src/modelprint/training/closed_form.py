@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from modelprint.backbone import WhitenedStatistics
 from modelprint.residual_statistics import residual_statistics
+from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import images_of_model, in_workers
 
@@ -63,8 +64,8 @@ def whiten(clean: Tensor, degraded: Tensor, config: TrainingConfig) -> WhitenedS
     within.diagonal().add_(config.ridge * within.diagonal().mean())
     lower = torch.linalg.cholesky(within.double())
     whitening = torch.linalg.inv(lower).T.float()
-    between = centres[:, 0] - centres.mean(0)
-    moment = (between @ whitening).T @ (between @ whitening)
+    between = (centres[:, 0] - centres.mean(0)) @ whitening
+    moment = between.T @ between
     # Among whitened directions, those in which models differ most come last from eigh.
     directions = torch.linalg.eigh(moment).eigenvectors.flip(1)[:, : config.dim]
     backbone.projection = whitening @ directions
@@ -95,10 +96,5 @@ def _statistics_of_shard(config: TrainingConfig, run: Path, first: int) -> int:
         degraded.append(torch.cat(copies) if copies else clean[-1][:0])
     path = _shard_path(run, first)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The final name appears only when the file is whole, so that a killed run resumes cleanly.
-    partial_path = path.with_suffix(".partial")
-    save_file(
-        {_CLEAN: torch.stack(clean).half(), _DEGRADED: torch.stack(degraded).half()}, partial_path
-    )
-    partial_path.rename(path)
+    save_whole({_CLEAN: torch.stack(clean).half(), _DEGRADED: torch.stack(degraded).half()}, path)
     return models

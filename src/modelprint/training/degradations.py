@@ -56,8 +56,7 @@ def _blur(picture: Image.Image, draws: Draws) -> Image.Image:
 
 def _noise(picture: Image.Image, draws: Draws) -> Image.Image:
     pixels = np.asarray(picture, np.float32)
-    # A sum of four uniforms is close to Gaussian; its deviation is 1 / sqrt(3).
-    noise = (draws.uniform(4, *pixels.shape).sum(0) - 2) * 3**0.5 * draws.number(0.5, 4.0)
+    noise = draws.bell(*pixels.shape) * 3**0.5 * draws.number(0.5, 4.0)
     return Image.fromarray(np.rint(np.clip(pixels + noise, 0, 255)).astype(np.uint8))
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from modelprint.backbone import SpectrumResNet
 from modelprint.synthesis.draws import Draws
+from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import images_of_model, in_workers, label_of
 from modelprint.training.losses import batch_hard_triplet, supervised_contrastive
@@ -124,10 +124,8 @@ def _save_checkpoint(
     tensors = {f"learner.{name}": value for name, value in learner.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-    partial_path = run / "checkpoint.partial"
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(contiguous, partial_path, metadata={"step": str(step)})
-    partial_path.replace(run / "checkpoint.safetensors")
+    save_whole(contiguous, run / "checkpoint.safetensors", {"step": str(step)})
 
 
 def _load_checkpoint(run: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) -> int:
