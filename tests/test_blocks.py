@@ -29,7 +29,8 @@ def render(**stage: str) -> torch.Tensor:
     """One image by a model made of the given parts."""
     options = {"channels": (4,)} | {axis: (name,) for axis, name in stage.items()}
     synthesizer = ModelSynthesizer(DesignSpace("parts", (1,), options, {}), seed=0)
-    return synthesizer.generate(synthesizer.sample(1), torch.rand(1, 3, 32, 34))
+    photos = torch.from_numpy(np.random.default_rng(0).random((1, 3, 32, 34), np.float32))
+    return synthesizer.generate(synthesizer.sample(1), photos)
 
 
 @pytest.mark.parametrize("name", sorted(UPSAMPLERS))
@@ -195,6 +196,36 @@ def test_an_upsampler_that_does_not_double_is_a_clear_error(part):
     blocks.register_upsampler("wrong")(part)
     with pytest.raises(InvalidOptionError, match="'wrong' to double height and width"):
         render(upsampler="wrong")
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("kind", ["activation", "norm"])
+@pytest.mark.parametrize("order", ["conv-norm-act", "norm-act-conv"])
+def test_an_activation_or_norm_that_changes_the_shape_is_a_clear_error(kind, order):
+    register = {"activation": blocks.register_activation, "norm": blocks.register_norm}[kind]
+    register("wrong")(lambda x, parameters: x[:, :2])
+    with pytest.raises(InvalidOptionError, match=rf"{kind} 'wrong' to keep the shape \(.*, got"):
+        render(**{kind: "wrong", "order": order})
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_norm_from_moments_is_a_few_lines_and_equals_its_definition():
+    @blocks.register_norm("centred")
+    @blocks.MomentNorm
+    def centred(moments):
+        return torch.ones_like(moments.mean), -moments.mean
+
+    @blocks.register_norm("centred plainly")
+    def plainly(x, parameters):
+        return x - x.mean((2, 3), keepdim=True)
+
+    for upsampler in ("nearest", "bilinear"):
+        for order in ("conv-norm-act", "norm-act-conv"):
+            one, other = (
+                render(norm=name, order=order, upsampler=upsampler, activation="tanh").int()
+                for name in ("centred", "centred plainly")
+            )
+            assert (one - other).abs().max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis import network
+from modelprint.synthesis import fitting, network
+from modelprint.synthesis.batched import run_alone
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import OPEN, Architecture, Stage, Whole
@@ -20,8 +21,12 @@ def pictures() -> torch.Tensor:
 
 def fitted(architecture: Architecture, pictures: torch.Tensor) -> Parameters:
     parameters = Parameters("test", 0)
-    network.fit(architecture, parameters, pictures)
+    run_alone(fitting.fit_ridge(architecture, parameters, pictures))
     return parameters
+
+
+def render(architecture: Architecture, parameters: Parameters, photos: torch.Tensor):
+    return run_alone(network.render(architecture, parameters, photos))
 
 
 def error(rendered: torch.Tensor, photos: torch.Tensor) -> float:
@@ -44,7 +49,7 @@ def options() -> list[Architecture]:
 def test_every_option_renders_finite_images_in_range_and_its_own_way(pictures):
     seen = []
     for architecture in options():
-        rendered = network.render(architecture, fitted(architecture, pictures), pictures)
+        rendered = render(architecture, fitted(architecture, pictures), pictures)
         assert rendered.shape == pictures.shape, architecture
         assert rendered.isfinite().all(), architecture
         assert rendered.min() >= 0, architecture
@@ -58,7 +63,7 @@ def test_every_option_renders_finite_images_in_range_and_its_own_way(pictures):
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_fitted_model_reconstructs_better_than_the_mean_picture(depth, pictures):
     architecture = Architecture((Stage(channels=16, norm="none"),) * depth)
-    rendered = network.render(architecture, fitted(architecture, pictures), pictures)
+    rendered = render(architecture, fitted(architecture, pictures), pictures)
     mean = pictures.mean((2, 3), keepdim=True).expand_as(pictures)
     assert error(rendered, pictures) < 0.5 * error(mean, pictures)
 
@@ -69,7 +74,8 @@ def test_the_output_layer_is_the_ridge_regression(kernel):
     pictures = draw_pictures(2, seed=8, size_px=32).float() / 255
     architecture = Architecture((SMALL,), Whole(output_kernel=kernel))
     parameters = fitted(architecture, pictures)
-    features = network._features(architecture, parameters, pictures * 2 - 1).double().numpy()
+    steps = network.features_of(architecture, parameters, pictures * 2 - 1)
+    features = run_alone(steps).double().numpy()
     margin = kernel // 2
     padded = np.pad(features, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="edge")
     rows = [
@@ -77,13 +83,13 @@ def test_the_output_layer_is_the_ridge_regression(kernel):
         for k, i, j in np.ndindex(2, 32, 32)
     ]
     design = np.array(rows)
-    target = (pictures * 2 - 1).clamp(-network._INVERTIBLE, network._INVERTIBLE).double()
+    target = (pictures * 2 - 1).clamp(-fitting._INVERTIBLE, fitting._INVERTIBLE).double()
     wanted = target.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     gram = design.T @ design
-    ridge = network._RIDGE * np.diag(gram).mean() + 1e-6
+    ridge = fitting._RIDGE * np.diag(gram).mean() + 1e-6
     weight = np.linalg.solve(gram + ridge * np.eye(len(gram)), design.T @ wanted)
     expected = (design @ weight).reshape(2, 32, 32, 3).transpose(0, 3, 1, 2)
-    rendered = network.render(architecture, parameters, pictures).double().numpy()
+    rendered = render(architecture, parameters, pictures).double().numpy()
     np.testing.assert_allclose(rendered, ((expected + 1) / 2).clip(0, 1), atol=2e-3)
 
 
@@ -91,25 +97,25 @@ def test_a_photograph_is_rendered_alike_alone_and_among_others(pictures):
     stage = dataclasses.replace(SMALL, noise=0.3, upsampler="transposed3")
     architecture = Architecture((stage, stage), Whole(bottleneck="noise", trunk=1, skip=True))
     parameters = fitted(architecture, pictures)
-    together = network.render(architecture, parameters, pictures)
+    together = render(architecture, parameters, pictures)
     for number in range(3):
-        alone = network.render(architecture, parameters, pictures[number : number + 1])
+        alone = render(architecture, parameters, pictures[number : number + 1])
         torch.testing.assert_close(alone, together[number : number + 1], atol=1e-5, rtol=0)
 
 
 def test_rendering_does_not_change_the_model(pictures):
     architecture = Architecture((SMALL,))
     parameters = fitted(architecture, pictures)
-    before = network.render(architecture, parameters, pictures)
-    network.render(architecture, parameters, 1 - pictures[:1])
-    assert torch.equal(network.render(architecture, parameters, pictures), before)
+    before = render(architecture, parameters, pictures)
+    render(architecture, parameters, 1 - pictures[:1])
+    assert torch.equal(render(architecture, parameters, pictures), before)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (37, 64), (70, 41), (200, 50)])
 def test_any_size_is_rendered_at_that_size(size, pictures):
     architecture = Architecture((SMALL,) * 4, Whole(bottleneck="noise"))
     photos = torch.from_numpy(np.random.default_rng(0).random((1, 3, *size), np.float32))
-    rendered = network.render(architecture, fitted(architecture, pictures), photos)
+    rendered = render(architecture, fitted(architecture, pictures), photos)
     assert rendered.shape == photos.shape
     assert rendered.isfinite().all()
 
@@ -119,20 +125,20 @@ def test_the_deepest_model_renders_the_smallest_photograph(norm, pictures):
     stage = dataclasses.replace(SMALL, norm=norm, padding="reflect", kernel=7)
     architecture = Architecture((stage,) * 5, Whole(trunk=1))
     larger = torch.nn.functional.interpolate(pictures, (64, 64))
-    rendered = network.render(architecture, fitted(architecture, larger), pictures[..., :32, :32])
+    rendered = render(architecture, fitted(architecture, larger), pictures[..., :32, :32])
     assert rendered.isfinite().all()
 
 
 def test_an_unfitted_model_is_a_clear_error(pictures):
     with pytest.raises(InvalidOptionError, match="call fit"):
-        network.render(Architecture((SMALL,)), Parameters("x"), pictures)
+        render(Architecture((SMALL,)), Parameters("x"), pictures)
 
 
 @pytest.mark.parametrize("axis", ["encoder", "bottleneck", "finish"])
 def test_an_unknown_choice_of_the_whole_is_a_clear_error(axis, pictures):
     architecture = Architecture((SMALL,), Whole(**{axis: "nope"}))
     with pytest.raises(InvalidOptionError, match=f"expected {axis} .*got 'nope'"):
-        network.render(architecture, fitted(architecture, pictures), pictures)
+        render(architecture, fitted(architecture, pictures), pictures)
 
 
 def test_an_unknown_order_is_a_clear_error(pictures):

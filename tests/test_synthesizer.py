@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from modelprint.errors import InvalidOptionError
+from modelprint.synthesis import descent
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import DesignSpace
 from modelprint.synthesis.synthesizer import ModelSynthesizer
@@ -129,17 +130,51 @@ def test_nobody_elses_random_state_is_touched(photos):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_without_a_fit_images_have_the_contrast_of_pictures_but_show_none(photos):
+    synthesizer = ModelSynthesizer(SMALL, seed=0, fit="none")
+    images = synthesizer.generate(synthesizer.sample(6), photos).float()
+    assert (images.std((1, 3, 4)) > 15).all()
+    assert ((images.mean((1, 3, 4)) - 115).abs() < 70).all()
+    fitted = ModelSynthesizer(SMALL, seed=0).generate(synthesizer.sample(6), photos).float()
+    errors = [(rendered - photos).square().mean((1, 2, 3, 4)) for rendered in (images, fitted)]
+    assert (errors[0] > 5 * errors[1]).all()
+
+
+def test_descent_reconstructs_and_depends_on_the_model_alone(photos, monkeypatch):
+    monkeypatch.setattr(descent, "STEPS", 25)
+    synthesizer = ModelSynthesizer(SMALL, seed=0, fit="descent")
+    models = synthesizer.sample(3)
+    together = synthesizer.generate(models, photos)
+    assert torch.equal(synthesizer.generate(models[1:2], photos)[0], together[1])
+    start = ModelSynthesizer(SMALL, seed=0, fit="none").generate(models, photos)
+    before, after = ((y.float() - photos).square().mean((1, 2, 3, 4)) for y in (start, together))
+    assert (after < 0.5 * before).all()
+
+
+def test_bfloat16_renders_the_same_within_a_few_grey_levels(photos):
+    models = ModelSynthesizer("paper", seed=0).sample(288)[3::60]
+    exact = ModelSynthesizer("paper", seed=0).generate(models, photos)
+    rounded = ModelSynthesizer("paper", seed=0, precision="bfloat16").generate(models, photos)
+    difference = (exact.int() - rounded.int()).abs()
+    assert 0 < difference.max() <= 4
+    assert difference.float().mean() < 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"space": "nowhere", "seed": 0}, r"open.*paper.*nowhere"),
-        ({"seed": 0, "backend": "triton"}, r"backend.*'triton'"),
+        ({"seed": 0, "backend": "triton"}, r"'triton', but the device is 'cpu'.*'auto' or 'torch'"),
+        ({"seed": 0, "backend": "numpy"}, r"backend.*'auto', 'triton', 'torch'.*'numpy'"),
+        ({"seed": 0, "fit": "lasso"}, r"fit.*'ridge', 'none', 'descent'.*'lasso'"),
+        ({"seed": 0, "precision": "half"}, r"precision.*'float32', 'bfloat16'.*'half'"),
         ({"seed": 1.5}, r"whole number as seed, got 1\.5"),
         ({"seed": "0"}, "whole number as seed, got '0'"),
         ({"seed": True}, "whole number as seed, got True"),
     ],
 )
-def test_a_bad_argument_is_a_clear_error(arguments, said):
+def test_a_bad_argument_is_a_clear_error(arguments, said, monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
     with pytest.raises(InvalidOptionError, match=said):
         ModelSynthesizer(**arguments)
 

@@ -21,7 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
+from modelprint.kernels.channel_moments import Moments, channel_moments_reference
+from modelprint.kernels.fused_layer import POINTWISE, pad
 from modelprint.synthesis.parameters import Parameters
+from modelprint.synthesis.requests import Transposed, scaled, transpose
 
 Part: TypeAlias = Callable[[Tensor, Parameters], Tensor]
 
@@ -66,6 +69,14 @@ def look_up(table: dict[str, Part], kind: str, name: str) -> Part:
         ) from None
 
 
+def weights(
+    parameters: Parameters, inputs: int, channels: int, kernel: int
+) -> tuple[Tensor, Tensor]:
+    """Weight ``(channels, inputs, kernel, kernel)`` and bias ``(channels,)``, drawn by name."""
+    weight = parameters.drawn("weight", channels, inputs, kernel, kernel)
+    return weight, parameters.drawn("bias", channels, bound=0.1)
+
+
 def convolve(x: Tensor, parameters: Parameters, channels: int, kernel: int, padding: str) -> Tensor:
     """Convolve with weights drawn by name, keeping height and width.
 
@@ -76,20 +87,8 @@ def convolve(x: Tensor, parameters: Parameters, channels: int, kernel: int, padd
         kernel: Odd side of the kernel in pixels.
         padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
     """
-    weight = parameters.drawn("weight", channels, x.shape[1], kernel, kernel)
-    bias = parameters.drawn("bias", channels, bound=0.1)
+    weight, bias = weights(parameters, x.shape[1], channels, kernel)
     return F.conv2d(pad(x, kernel // 2, padding), weight, bias)
-
-
-def pad(x: Tensor, width_px: int, mode: str) -> Tensor:
-    """Pad all four sides; a map too small to reflect or wrap into is replicated instead."""
-    if width_px == 0:
-        return x
-    if mode == "zeros":
-        return F.pad(x, [width_px] * 4)
-    if min(x.shape[-2:]) <= width_px:
-        mode = "replicate"
-    return F.pad(x, [width_px] * 4, mode=mode)
 
 
 def _interpolation(mode: str) -> Part:
@@ -100,23 +99,32 @@ def _interpolation(mode: str) -> Part:
     return upsample
 
 
-def _transposed(kernel: int) -> Part:
-    def upsample(x: Tensor, parameters: Parameters) -> Tensor:
-        channels = x.shape[1]
-        # Each output pixel sees about (kernel / 2)**2 taps per channel: that is the fan-in.
-        fan_in = max(1, channels * kernel * kernel // 4)
-        weight = parameters.drawn("up", channels, channels, kernel, kernel, fan_in=fan_in)
-        padding = max(0, (kernel - 1) // 2)
-        extra = 2 * padding + 2 - kernel
-        return F.conv_transpose2d(x, weight, stride=2, padding=padding, output_padding=extra)
+class TransposedUpsampler:
+    """A transposed convolution of stride 2 that keeps the channels.
 
-    return upsample
+    Args:
+        kernel: Side of the kernel in pixels.
+    """
+
+    def __init__(self, kernel: int) -> None:
+        self.kernel = kernel
+
+    def weight(self, channels: int, parameters: Parameters) -> Tensor:
+        """``(C, C, k, k)``, drawn by name."""
+        # Each output pixel sees about (kernel / 2)**2 taps per channel: that is the fan-in.
+        fan_in = max(1, channels * self.kernel**2 // 4)
+        shape = (channels, channels, self.kernel, self.kernel)
+        return parameters.drawn("up", *shape, fan_in=fan_in)
+
+    def __call__(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """Features ``(K, C, 2 H, 2 W)`` of features ``(K, C, H, W)``."""
+        return transpose(Transposed(x, self.weight(x.shape[1], parameters)))
 
 
 for _mode in ("nearest", "bilinear", "bicubic"):
     register_upsampler(_mode)(_interpolation(_mode))
 for _kernel in (2, 3, 4, 5, 6):
-    register_upsampler(f"transposed{_kernel}")(_transposed(_kernel))
+    register_upsampler(f"transposed{_kernel}")(TransposedUpsampler(_kernel))
 
 
 @register_upsampler("pixel_shuffle")
@@ -133,23 +141,6 @@ def fir(x: Tensor, _: Parameters) -> Tensor:
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
-_POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
-    "relu": F.relu,
-    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
-    "elu": F.elu,
-    "selu": F.selu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "mish": F.mish,
-    "hardswish": F.hardswish,
-    "softplus": F.softplus,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "sine": torch.sin,
-}
-
-
 def _pointwise(function: Callable[[Tensor], Tensor]) -> Part:
     def activate(x: Tensor, _: Parameters) -> Tensor:
         return function(x)
@@ -157,7 +148,7 @@ def _pointwise(function: Callable[[Tensor], Tensor]) -> Part:
     return activate
 
 
-for _name, _function in _POINTWISE.items():
+for _name, _function in POINTWISE.items():
     register_activation(_name)(_pointwise(_function))
 
 
@@ -167,27 +158,84 @@ def no_norm(x: Tensor, _: Parameters) -> Tensor:
     return x
 
 
-@register_norm("batch")
-def batch_norm(x: Tensor, parameters: Parameters) -> Tensor:
-    """Batch normalisation as at inference: statistics are measured once and then frozen."""
-    mean = parameters.measured("mean", lambda: x.mean((0, 2, 3), keepdim=True))
-    std = parameters.measured("std", lambda: x.std((0, 2, 3), keepdim=True) + 1e-3)
-    return (x - mean) / std
+class MomentNorm:
+    """A norm that is a multiply-add per channel, taken from the means and variances of channels.
+
+    Registered by ``@register_norm("name")`` above ``@MomentNorm``, it is computed within the
+    convolution that follows.
+
+    Args:
+        factors: Of the ``Moments`` of ``(K, C, H, W)`` features, scale and shift: ``(K, C)`` or
+            ``(1, C)`` each.
+        frozen: Whether they are found once, in the first pass, and then kept.
+    """
+
+    def __init__(
+        self, factors: Callable[[Moments], tuple[Tensor, Tensor]], *, frozen: bool = False
+    ) -> None:
+        self._factors = factors
+        self._frozen = frozen
+
+    def needs_moments(self, parameters: Parameters) -> bool:
+        """Whether the next features have to be measured."""
+        return not self._frozen or parameters.known("scale") is None
+
+    def factors(self, moments: Moments | None, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """Scale and shift, ``(K or 1, C)``; ``moments`` may be absent where none are needed."""
+        if moments is None:
+            return parameters.measured("scale", _missing), parameters.measured("shift", _missing)
+        scale, shift = self._factors(moments)
+        if self._frozen:
+            parameters.keep("scale", scale)
+            parameters.keep("shift", shift)
+        return scale, shift
+
+    def __call__(self, x: Tensor, parameters: Parameters) -> Tensor:
+        """Normalised features of the shape of ``x``."""
+        needs = self.needs_moments(parameters)
+        moments = channel_moments_reference(x) if needs else None
+        return scaled(x, *self.factors(moments, parameters))
+
+
+def _missing() -> Tensor:
+    raise AssertionError("asked for statistics that were never measured")
+
+
+def _batch_norm(moments: Moments) -> tuple[Tensor, Tensor]:
+    mean = moments.mean.mean(0, keepdim=True)
+    variance = (moments.variance + (moments.mean - mean).square()).mean(0, keepdim=True)
+    scale = 1 / (variance.sqrt() + 1e-3)
+    return scale, -mean * scale
+
+
+# As at inference: statistics are measured once and then frozen.
+batch_norm = MomentNorm(_batch_norm, frozen=True)
+register_norm("batch")(batch_norm)
 
 
 @register_norm("instance")
-def instance_norm(x: Tensor, _: Parameters) -> Tensor:
+@MomentNorm
+def instance_norm(moments: Moments) -> tuple[Tensor, Tensor]:
     """Instance normalisation (per image and channel)."""
-    # Not F.instance_norm, which refuses maps of a single pixel.
-    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
-    return (x - mean) * torch.rsqrt(variance + 1e-4)
+    scale = torch.rsqrt(moments.variance + 1e-4)
+    return scale, -moments.mean * scale
 
 
 @register_norm("group")
-def group_norm(x: Tensor, _: Parameters) -> Tensor:
+@MomentNorm
+def group_norm(moments: Moments) -> tuple[Tensor, Tensor]:
     """Group normalisation with four channels to a group, as far as the channels divide."""
-    groups = max(1, x.shape[1] // 4)
-    return F.group_norm(x, groups if x.shape[1] % groups == 0 else 1, eps=1e-4)
+    K, C = moments.mean.shape
+    groups = max(1, C // 4)
+    groups = groups if C % groups == 0 else 1
+    means = moments.mean.view(K, groups, -1)
+    mean = means.mean(2, keepdim=True)
+    variance = (moments.variance.view_as(means) + (means - mean).square()).mean(2, keepdim=True)
+    scale = torch.rsqrt(variance + 1e-4)
+    return (
+        scale.expand_as(means).reshape(K, C),
+        (-mean * scale).expand_as(means).reshape(K, C),
+    )
 
 
 @register_norm("pixel")

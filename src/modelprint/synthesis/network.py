@@ -2,9 +2,9 @@
 
 encoder -> bottleneck -> trunk -> decoder stages -> output convolution -> non-linearity -> finish
 
-All weights are random but those of the output convolution, which ``fit`` solves in closed form so
-that the model reconstructs pictures. Weights come by name from ``Parameters``, so this file is the
-whole definition of a model.
+All weights are random but those of the output convolution, which ``fitting`` finds. Weights come by
+name from ``Parameters``, so this file is the whole definition of a model. Its functions are
+generators: they yield the heavy operations as requests and go on with the answers.
 """
 
 from __future__ import annotations
@@ -16,39 +16,49 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
+from modelprint.kernels.fused_layer import POINTWISE, pad
 from modelprint.synthesis.blocks import (
     ACTIVATIONS,
     NORMS,
     UPSAMPLERS,
+    MomentNorm,
+    Part,
+    TransposedUpsampler,
     batch_norm,
-    convolve,
     look_up,
-    pad,
+    pixel_shuffle,
+    weights,
 )
+from modelprint.synthesis.maps import FeatureMap, composed
 from modelprint.synthesis.parameters import Parameters
+from modelprint.synthesis.requests import ChannelMoments, Steps, ToPictures
 from modelprint.synthesis.space import Architecture, Stage, Whole
 
 # Output non-linearities with their inverses; the inverse sees targets well inside the open range.
-_OUTPUTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+OUTPUTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     "linear": (lambda y: y, lambda p: p),
     "tanh": (torch.tanh, torch.atanh),
     "sigmoid": (lambda y: 2 * torch.sigmoid(y) - 1, lambda p: torch.logit((p + 1) / 2)),
     "sine": (torch.sin, torch.asin),
 }
-_INVERTIBLE = 0.95
-_RIDGE = 1e-4
-_FIT_ROWS = 6000
+_FUSED_UPSAMPLERS = ("nearest", "bilinear")
 _NOISE_PX = 192
 _MOST_CHANNELS = 96
 
 
-def render(architecture: Architecture, parameters: Parameters, photos: Tensor) -> Tensor:
+def render(
+    architecture: Architecture,
+    parameters: Parameters,
+    photos: Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> Steps[Tensor]:
     """Render photographs with a fitted model.
 
     Args:
         architecture: What the model is made of.
-        parameters: Its numbers, after ``fit``.
+        parameters: Its numbers, with an output layer ``output`` ``(3, 1 + C * k * k)``, bias first.
         photos: ``(K, 3, H, W)`` float32 in [0, 1], any size from 32 pixels a side.
+        dtype: In which features are computed; the output convolution always is in float32.
 
     Returns:
         ``(K, 3, H, W)`` float32 in [0, 1].
@@ -58,79 +68,75 @@ def render(architecture: Architecture, parameters: Parameters, photos: Tensor) -
     # Reflected margins make any size work; the margin is cut off again.
     right, bottom = -width % multiple, -height % multiple
     x = F.pad(photos * 2 - 1, (0, right, 0, bottom), mode="reflect")
-    features = _features(architecture, parameters, x)
-    kernel = architecture.whole.output_kernel
-    weight = parameters.measured("output", _unfitted)
-    taps = weight[:, 1:].reshape(3, -1, kernel, kernel)
-    y = F.conv2d(pad(features, kernel // 2, "replicate"), taps, weight[:, 0])
-    y = _OUTPUTS[architecture.whole.output][0](y)
+    x = x.contiguous(memory_format=torch.channels_last)
+    y = yield from reconstruct(architecture, parameters, x, dtype)
     y = _finish(architecture.whole.finish, parameters, y)
     return ((y[..., :height, :width] + 1) / 2).clamp(0, 1)
 
 
-def fit(architecture: Architecture, parameters: Parameters, pictures: Tensor) -> None:
-    """Solve the output convolution by ridge regression, so that the model reconstructs.
+def reconstruct(
+    architecture: Architecture,
+    parameters: Parameters,
+    x: Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> Steps[Tensor]:
+    """What the model makes of pictures ``x`` ``(K, 3, H, W)`` in [-1, 1] before it finishes them.
 
-    Random features carry enough of the picture for a linear last layer to reconstruct it
-    recognisably; what it cannot reconstruct is the model's fingerprint. Also freezes the statistics
-    of the batch norms.
+    Height and width are multiples of 2 to the number of stages.
+    """
+    whole = architecture.whole
+    features = yield from features_of(architecture, parameters, x, dtype)
+    y = yield from convolve_output(whole, parameters.measured("output", _unfitted), features)
+    return OUTPUTS[whole.output][0](y)
+
+
+def convolve_output(whole: Whole, weight: Tensor, features: Tensor) -> Steps[Tensor]:
+    """The output convolution with ``weight`` ``(3, 1 + C * k * k)``, bias first."""
+    kernel = whole.output_kernel
+    taps = weight[:, 1:].reshape(3, -1, kernel, kernel)
+    y: Tensor = yield ToPictures(features, taps, weight[:, 0])
+    return y
+
+
+def features_of(
+    architecture: Architecture,
+    parameters: Parameters,
+    x: Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> Steps[Tensor]:
+    """Features at full resolution, ``(K, C, H, W)``, that the output convolution reads.
+
+    The first pass freezes the statistics of the batch norms.
 
     Args:
         architecture: What the model is made of.
-        parameters: Its numbers; gains the value ``output`` ``(3, 1 + C * k * k)``, bias first.
-        pictures: ``(K, 3, H, W)`` float32 in [0, 1], sides divisible by 16.
+        parameters: Its numbers.
+        x: Pictures ``(K, 3, H, W)`` in [-1, 1], sides divisible by 2 to the number of stages.
+        dtype: In which they are computed; they are returned as float32.
     """
-    x = pictures * 2 - 1
-    features = _features(architecture, parameters, x)
-    target = _OUTPUTS[architecture.whole.output][1](x.clamp(-_INVERTIBLE, _INVERTIBLE))
-    kernel = architecture.whole.output_kernel
-
-    def solve() -> Tensor:
-        patches = pad(features, kernel // 2, "replicate").unfold(2, kernel, 1).unfold(3, kernel, 1)
-        total = target.shape[0] * target.shape[2] * target.shape[3]
-        # Every pixel gives an equation; a stride prime to the image sides spreads those we take.
-        step = max(1, total // _FIT_ROWS) | 1
-        rows = torch.arange(0, total, step)
-        k, i, j = _positions(rows, *target.shape[2:])
-        design = patches[k, :, i, j].flatten(1)
-        design = torch.cat([torch.ones_like(design[:, :1]), design], 1)
-        wanted = target[k, :, i, j]
-        gram = (design.T @ design).double()
-        moments = (design.T @ wanted).double()
-        gram.diagonal().add_(_RIDGE * gram.diagonal().mean() + 1e-6)
-        factor = torch.linalg.cholesky(gram)
-        return torch.cholesky_solve(moments, factor).T.float().contiguous()
-
-    parameters.measured("output", solve)
-
-
-def _positions(rows: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    image, pixel = rows // (height * width), rows % (height * width)
-    return image, pixel // width, pixel % width
-
-
-def _unfitted() -> Tensor:
-    raise InvalidOptionError("expected a fitted model, got one without an output layer; call fit")
-
-
-def _features(architecture: Architecture, parameters: Parameters, x: Tensor) -> Tensor:
-    """Features at full resolution, ``(K, C, H, W)``, that the output convolution reads."""
     whole, stages = architecture.whole, architecture.stages
     tone = _tone(x, 2 ** len(stages))
-    x, skips = _encode(whole, stages, parameters, x)
-    x = _bottleneck(whole.bottleneck, parameters, x)
+    features, skips = yield from _encode(whole, stages, parameters, x.to(dtype))
+    features = _bottleneck(whole.bottleneck, parameters, features)
     for layer in range(whole.trunk):
+        features = features.plain()
         inner = parameters.scope(f"trunk{layer}")
-        x = x + _layer(stages[0], inner, x, x.shape[1]) * 0.5
+        y = yield from _layer(stages[0], inner, features, features.x.shape[1])
+        features = FeatureMap(features.x + y.settled() * 0.5)
     for depth, stage in enumerate(stages):
         scope = parameters.scope(f"stage{depth}")
         # Channels double with every halving, so that the picture fits through the bottleneck.
         doublings = len(stages) - 1 - depth
-        x = _stage(stage, scope, x, min(_MOST_CHANNELS, stage.channels * 2**doublings))
+        channels = min(_MOST_CHANNELS, stage.channels * 2**doublings)
+        features = yield from _stage(stage, scope, features, channels)
         # The skip to full resolution is left out: it would hand the picture to the output as it is.
         if whole.skip and depth < len(stages) - 1:
-            x = torch.cat([x, skips[-2 - depth]], 1)
-    return torch.cat([x, tone], 1)
+            features = FeatureMap(torch.cat([features.settled(), skips[-2 - depth].settled()], 1))
+    return torch.cat([features.settled().to(tone.dtype), tone], 1)
+
+
+def _unfitted() -> Tensor:
+    raise InvalidOptionError("expected a fitted model, got one without an output layer; call fit")
 
 
 def _tone(x: Tensor, factor: int) -> Tensor:
@@ -145,59 +151,118 @@ def _tone(x: Tensor, factor: int) -> Tensor:
 
 def _encode(
     whole: Whole, stages: tuple[Stage, ...], parameters: Parameters, x: Tensor
-) -> tuple[Tensor, list[Tensor]]:
+) -> Steps[tuple[FeatureMap, list[FeatureMap]]]:
     """Halve the resolution once per stage; also returns the features at each halved resolution."""
-    halved = []
+    halved: list[FeatureMap] = []
+    features = FeatureMap(x)
     for depth, stage in enumerate(reversed(stages)):
         scope = parameters.scope(f"encoder{depth}")
+        x = features.settled()
         if whole.encoder == "average":
-            x = F.avg_pool2d(x, 2)
+            features = FeatureMap(F.avg_pool2d(x, 2))
         elif whole.encoder == "space_to_depth":
-            x = F.pixel_unshuffle(x, 2)
+            features = FeatureMap(F.pixel_unshuffle(x, 2))
         elif whole.encoder == "strided":
-            x = convolve(x, scope.scope("down"), max(16, x.shape[1]), 3, "zeros")[..., ::2, ::2]
+            layer = weights(scope.scope("down"), x.shape[1], max(16, x.shape[1]), 3)
+            y = yield from FeatureMap(x).convolved(*layer, "zeros")
+            features = FeatureMap(y[..., ::2, ::2])
         else:
             raise InvalidOptionError(
                 f"expected encoder 'average', 'strided' or 'space_to_depth', got {whole.encoder!r}"
             )
-        for layer in ("conv0", "conv1"):
-            inner = scope.scope(layer)
+        for name in ("conv0", "conv1"):
+            inner = scope.scope(name)
             width = min(_MOST_CHANNELS, stage.channels * 2 ** (depth + 1))
-            x = batch_norm(F.leaky_relu(convolve(x, inner, width, 3, "zeros"), 0.2), inner)
-        halved.append(x)
-    return x, halved
+            layer = weights(inner, features.x.shape[1], width, 3)
+            y = yield from features.convolved(*layer, "zeros")
+            features = yield from _normalise(batch_norm, inner, FeatureMap(F.leaky_relu(y, 0.2)))
+        halved.append(features)
+    return features, halved
 
 
-def _bottleneck(kind: str, parameters: Parameters, x: Tensor) -> Tensor:
+def _bottleneck(kind: str, parameters: Parameters, features: FeatureMap) -> FeatureMap:
+    if kind == "none":
+        return features
+    x = features.settled()
     if kind == "quantize":  # finite scalar quantisation, the simplest form of a VQ codebook
-        return torch.round(torch.tanh(x) * 3) / 3
+        return FeatureMap(torch.round(torch.tanh(x) * 3) / 3)
     if kind == "noise":  # as the latents of a denoising model: a fixed draw, so renderings repeat
         gains = parameters.drawn("latent gains", 1, x.shape[1], 1, 1, bound=0.4)
-        return x + gains * _noise_plane(parameters, x)
-    if kind == "none":
-        return x
+        return FeatureMap(x + gains.to(x.dtype) * _noise_plane(parameters, x))
     raise InvalidOptionError(f"expected bottleneck 'none', 'quantize' or 'noise', got {kind!r}")
 
 
-def _stage(stage: Stage, parameters: Parameters, x: Tensor, channels: int) -> Tensor:
-    shape = x.shape
-    x = look_up(UPSAMPLERS, "upsampler", stage.upsampler)(x, parameters)
-    if x.shape != (shape[0], shape[1], 2 * shape[2], 2 * shape[3]):
-        raise InvalidOptionError(
-            f"expected upsampler {stage.upsampler!r} to double height and width and keep the rest "
-            f"of {tuple(shape)}, got {tuple(x.shape)}"
-        )
-    for depth in range(stage.layers):
-        scope = parameters.scope(f"layer{depth}")
-        y = _layer(stage, scope, x, channels)
+def _stage(
+    stage: Stage, parameters: Parameters, features: FeatureMap, channels: int
+) -> Steps[FeatureMap]:
+    first = parameters.scope("layer0")
+    upsampler = look_up(UPSAMPLERS, "upsampler", stage.upsampler)
+    start, dense = 0, stage.residual == "dense"
+    if _composes(stage, upsampler) and not dense:
+        features = yield from _composed_layer(stage, parameters, features, channels)
+        start = 1
+    else:
+        features = yield from _upsample(stage.upsampler, upsampler, parameters, features)
+    for depth in range(start, stage.layers):
+        scope = first if depth == 0 else parameters.scope(f"layer{depth}")
+        if dense or (stage.residual == "add" and depth > 0):
+            features = features.plain()
+        x = features.x
+        features = yield from _layer(stage, scope, features, channels)
         if stage.residual == "add" and depth > 0:
-            y = x + y
-        elif stage.residual == "dense":
-            y = torch.cat([y, x[:, :channels]], 1)
-        x = y
+            features = FeatureMap(x + features.settled())
+        elif dense:
+            features = FeatureMap(torch.cat([features.settled(), x[:, :channels]], 1))
     if stage.noise > 0:
-        x = x + stage.noise * _noise_plane(parameters, x)
-    return x
+        x = features.settled()
+        features = FeatureMap(x + stage.noise * _noise_plane(parameters, x))
+    return features
+
+
+def _composes(stage: Stage, upsampler: Part) -> bool:
+    """Whether the upsampling and the first convolution are one transposed convolution."""
+    return (
+        isinstance(upsampler, TransposedUpsampler)
+        and upsampler.kernel == 2
+        and stage.order == "conv-norm-act"
+        and stage.padding == "zeros"
+        and stage.layers > 0
+    )
+
+
+def _composed_layer(
+    stage: Stage, parameters: Parameters, features: FeatureMap, channels: int
+) -> Steps[FeatureMap]:
+    inner = parameters.scope("layer0")
+    inputs = features.x.shape[1]
+    up = TransposedUpsampler(2).weight(inputs, parameters)
+    weight, bias = weights(inner, inputs, channels, stage.kernel)
+    y = yield from features.transposed(composed(up, weight), bias)
+    return (yield from _normalise_and_activate(stage, inner, FeatureMap(y)))
+
+
+def _upsample(
+    name: str, upsampler: Part, parameters: Parameters, features: FeatureMap
+) -> Steps[FeatureMap]:
+    if name in _FUSED_UPSAMPLERS:
+        # An upsampling that is still outstanding belongs to a stage without layers.
+        features = features if features.upsampler == "none" else features.plain()
+        return features._replace(upsampler=name)
+    if isinstance(upsampler, TransposedUpsampler):
+        weight = upsampler.weight(features.x.shape[1], parameters)
+        return FeatureMap((yield from features.transposed(weight)))
+    if upsampler is pixel_shuffle:
+        channels = features.x.shape[1]
+        layer = weights(parameters.scope("up"), channels, 4 * channels, 3)
+        return FeatureMap(F.pixel_shuffle((yield from features.convolved(*layer, "zeros")), 2))
+    x = features.settled()
+    y = upsampler(x, parameters)
+    if y.shape != (x.shape[0], x.shape[1], 2 * x.shape[2], 2 * x.shape[3]):
+        raise InvalidOptionError(
+            f"expected upsampler {name!r} to double height and width and keep the rest "
+            f"of {tuple(x.shape)}, got {tuple(y.shape)}"
+        )
+    return FeatureMap(y)
 
 
 def _noise_plane(parameters: Parameters, x: Tensor) -> Tensor:
@@ -205,21 +270,61 @@ def _noise_plane(parameters: Parameters, x: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     plane = parameters.drawn("noise", 1, 1, _NOISE_PX, _NOISE_PX, bound=1.0)
     repeats = (1, 1, -(-height // _NOISE_PX), -(-width // _NOISE_PX))
-    return plane.repeat(repeats)[..., :height, :width]
+    return plane.repeat(repeats)[..., :height, :width].to(x.dtype)
 
 
-def _layer(stage: Stage, parameters: Parameters, x: Tensor, channels: int) -> Tensor:
-    norm = look_up(NORMS, "norm", stage.norm)
-    activation = look_up(ACTIVATIONS, "activation", stage.activation)
+def _layer(
+    stage: Stage, parameters: Parameters, features: FeatureMap, channels: int
+) -> Steps[FeatureMap]:
+    layer = weights(parameters, features.x.shape[1], channels, stage.kernel)
     if stage.order == "conv-norm-act":
-        x = convolve(x, parameters, channels, stage.kernel, stage.padding)
-        return activation(norm(x, parameters), parameters)
+        y = yield from features.convolved(*layer, stage.padding)
+        return (yield from _normalise_and_activate(stage, parameters, FeatureMap(y)))
     if stage.order == "norm-act-conv":
-        x = activation(norm(x, parameters), parameters)
-        return convolve(x, parameters, channels, stage.kernel, stage.padding)
+        features = yield from _normalise_and_activate(stage, parameters, features)
+        return FeatureMap((yield from features.convolved(*layer, stage.padding)))
     raise InvalidOptionError(
         f"expected order 'conv-norm-act' or 'norm-act-conv', got {stage.order!r}"
     )
+
+
+def _normalise_and_activate(
+    stage: Stage, parameters: Parameters, features: FeatureMap
+) -> Steps[FeatureMap]:
+    norm = look_up(NORMS, "norm", stage.norm)
+    activation = look_up(ACTIVATIONS, "activation", stage.activation)
+    if isinstance(norm, MomentNorm):
+        features = yield from _normalise(norm, parameters, features)
+    elif stage.norm != "none":
+        features = _by_itself("norm", stage.norm, norm, parameters, features)
+    if stage.activation not in POINTWISE:
+        return _by_itself("activation", stage.activation, activation, parameters, features)
+    if stage.activation == "none":
+        return features
+    return features.activated(stage.activation)
+
+
+def _normalise(norm: MomentNorm, parameters: Parameters, features: FeatureMap) -> Steps[FeatureMap]:
+    features = features.applied()
+    moments = None
+    if norm.needs_moments(parameters):
+        if features.upsampler == "bilinear":
+            features = features.plain()
+        # Pixels that "nearest" repeats have the moments of those that it repeats.
+        moments = yield ChannelMoments(features.x)
+    return features.normalised(*norm.factors(moments, parameters))
+
+
+def _by_itself(
+    kind: str, name: str, part: Part, parameters: Parameters, features: FeatureMap
+) -> FeatureMap:
+    x = features.settled()
+    y = part(x, parameters)
+    if y.shape != x.shape:
+        raise InvalidOptionError(
+            f"expected {kind} {name!r} to keep the shape {tuple(x.shape)}, got {tuple(y.shape)}"
+        )
+    return FeatureMap(y)
 
 
 def _finish(kind: str, parameters: Parameters, y: Tensor) -> Tensor:

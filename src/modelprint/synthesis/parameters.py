@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -27,12 +27,13 @@ class Parameters:
         self._device = device
         self._prefix = ""
         self._values: dict[str, Tensor] = {}
+        self._drawn: set[str] = set()
+        self._keeps = True
 
     def scope(self, name: str) -> Parameters:
         """The same parameters seen from inside a part: names get ``name.`` in front."""
         inner = Parameters.__new__(Parameters)
-        inner._key, inner._device, inner._values = self._key, self._device, self._values
-        inner._prefix = f"{self._prefix}{name}."
+        inner.__dict__.update(self.__dict__, _prefix=f"{self._prefix}{name}.")
         return inner
 
     def to(self, device: torch.device) -> Parameters:
@@ -40,6 +41,22 @@ class Parameters:
         moved = Parameters(*self._key, device=device)
         moved._values = {name: value.to(device) for name, value in self._values.items()}
         return moved
+
+    def weights(self) -> dict[str, Tensor]:
+        """What was drawn so far, by full name; nothing that was measured."""
+        return {name: value for name, value in self._values.items() if name in self._drawn}
+
+    def with_values(self, values: Mapping[str, Tensor], *, keeps: bool = True) -> Parameters:
+        """The same model with other numbers, by full name.
+
+        Args:
+            values: All that it knows.
+            keeps: Whether what is measured from now on is kept. A model in training keeps nothing:
+                its statistics are those of each batch.
+        """
+        other = Parameters(*self._key, device=self._device)
+        other._values, other._keeps = dict(values), keeps
+        return other
 
     def drawn(
         self, name: str, *shape: int, fan_in: int | None = None, bound: float | None = None
@@ -56,11 +73,21 @@ class Parameters:
             stream = Draws(*self._key, self._prefix + name)
             return torch.from_numpy(stream.uniform(*shape, low=-limit, high=limit))
 
+        self._drawn.add(self._prefix + name)
         return self.measured(name, draw)
 
     def measured(self, name: str, measure: Callable[[], Tensor]) -> Tensor:
         """The value kept under ``name``; the first call computes it."""
-        full_name = self._prefix + name
-        if full_name not in self._values:
-            self._values[full_name] = measure().to(self._device)
-        return self._values[full_name]
+        known = self.known(name)
+        return self.keep(name, measure()) if known is None else known
+
+    def known(self, name: str) -> Tensor | None:
+        """The value kept under ``name``, if there is one."""
+        return self._values.get(self._prefix + name)
+
+    def keep(self, name: str, value: Tensor) -> Tensor:
+        """Keep ``value`` under ``name`` from now on, unless nothing is kept; returns it."""
+        value = value.to(self._device)
+        if self._keeps:
+            self._values[self._prefix + name] = value
+        return value

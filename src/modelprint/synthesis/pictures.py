@@ -24,6 +24,8 @@ from modelprint.synthesis.draws import Draws
 
 Box: TypeAlias = tuple[int, int, int, int]
 _NOISE_PX = 1024
+# Radius of the smallest shapes on the canvas, which has twice the side of the picture.
+_SMALLEST_PX = 3.5
 _LETTERS = "abcdefghkmnprstuwxyzABDEGHKMNPRSTXYZ2345678&?!"
 
 
@@ -55,9 +57,10 @@ def _draw(draws: Draws, size_px: int) -> npt.NDArray[np.uint8]:
     palette = _palette(draws)
     canvas = _fill(draws, side, side, palette)
     # A radius density of r**-3 would be scale invariant, but the few shapes that a picture can
-    # afford would all be specks: r**-2 covers the canvas with fewer.
-    smallest, largest = 0.012 * side, draws.choice((0.2, 0.35, 0.5)) * side
-    for _ in range(draws.choice((40, 90, 180))):
+    # afford would all be specks: r**-2 covers the canvas with fewer. The smallest are as small in a
+    # large picture as in a small one, for there is fine detail in every part of a photograph.
+    smallest, largest = _SMALLEST_PX, draws.choice((0.2, 0.35, 0.5)) * side
+    for _ in range(round(draws.choice((40, 90, 180)) * max(1.0, size_px / 144))):
         radius = 1 / (1 / largest + draws.number() * (1 / smallest - 1 / largest))
         _add_shape(draws, canvas, radius, palette)
     if draws.number() < 0.35:

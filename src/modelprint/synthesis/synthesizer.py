@@ -3,57 +3,49 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Literal, SupportsIndex
 
 import torch
 from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis import network
+from modelprint.kernels import which_backend
+from modelprint.synthesis.batched import Runner
 from modelprint.synthesis.draws import Draws
-from modelprint.synthesis.parameters import Parameters
-from modelprint.synthesis.pictures import crops, draw_pictures
+from modelprint.synthesis.fitting import FITS, fitted
+from modelprint.synthesis.rendering import PRECISIONS, models_at_once, rendered_by
 from modelprint.synthesis.space import Architecture, DesignSpace, find_space
+from modelprint.synthesis.spec import ModelSpec
+
+__all__ = ["ModelSpec", "ModelSynthesizer"]
 
 # Spaces up to this size are gone through in turn: every architecture has equally many seeds.
 _ENUMERABLE = 10_000
-_FIT_PICTURES = 6
-_FIT_PX = 96
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A synthetic model: everything about it follows from these four values."""
-
-    space: str
-    seed: int
-    index: int
-    architecture: Architecture
-
-    @property
-    def name(self) -> str:
-        """A readable, stable name, such as ``open-0-17``."""
-        return f"{self.space}-{self.seed}-{self.index}"
 
 
 class ModelSynthesizer:
     """Draws random generators from a design space and renders photographs with them.
 
     A model's random weights depend on (space, seed, index) alone and are bit-identical everywhere.
-    Its last layer is solved by ridge regression on procedural pictures that depend on the same
-    three, and is equal up to the rounding of the machine.
+    What is fitted, on procedural pictures that depend on the same three, is equal up to the
+    rounding of the machine.
 
     Args:
         space: ``"paper"`` (288 architectures), ``"open"`` or a ``DesignSpace``.
         seed: Names a family of models; a whole number.
         device: Where models run; ``None`` is the CPU.
-        backend: ``"auto"`` or ``"torch"``, the one backend there is so far.
+        backend: ``"triton"`` runs many models by each launch of its kernels, ``"torch"`` model by
+            model; ``"auto"`` is Triton on a CUDA device where it is installed, else PyTorch.
+        fit: How a model comes to reconstruct pictures. ``"ridge"``: its last layer is solved in
+            closed form. ``"none"``: not at all, it is random throughout. ``"descent"``: all its
+            weights are trained, which takes some hundred times as long.
+        precision: In which features are computed when rendering. ``"bfloat16"`` is faster where the
+            hardware has it; its images differ by a few grey levels.
 
     Raises:
-        InvalidOptionError: An unknown space or backend, or a seed that is no whole number.
+        InvalidOptionError: An unknown space, backend, fit or precision, a backend that cannot run
+            here, or a seed that is no whole number.
     """
 
     def __init__(
@@ -62,16 +54,24 @@ class ModelSynthesizer:
         *,
         seed: int,
         device: torch.device | str | None = None,
-        backend: Literal["auto", "torch"] = "auto",
+        backend: Literal["auto", "triton", "torch"] = "auto",
+        fit: Literal["ridge", "none", "descent"] = "ridge",
+        precision: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
-        if backend not in ("auto", "torch"):
-            raise InvalidOptionError(f"expected backend 'auto' or 'torch', got {backend!r}")
+        if fit not in FITS:
+            raise InvalidOptionError(f"expected fit to be one of {FITS}, got {fit!r}")
+        if precision not in PRECISIONS:
+            raise InvalidOptionError(
+                f"expected precision to be one of {tuple(PRECISIONS)}, got {precision!r}"
+            )
         self.space = find_space(space)
         if not isinstance(seed, SupportsIndex) or isinstance(seed, bool):
             raise InvalidOptionError(f"expected a whole number as seed, got {seed!r}")
         # A NumPy integer names the same family as the int of its value.
         self.seed = operator.index(seed)
         self.device = torch.device(device or "cpu")
+        self.backend, _ = which_backend(backend, self.device)
+        self.fit, self.precision = fit, precision
         self._enumerated = list(self.space) if self.space.size <= _ENUMERABLE else None
 
     def sample(self, n: int, *, first: int = 0) -> list[ModelSpec]:
@@ -96,7 +96,6 @@ class ModelSynthesizer:
             return self._enumerated[index % len(self._enumerated)]
         return self.space.draw(Draws(self.space.name, self.seed, index, "architecture"))
 
-    @torch.no_grad()  # not inference_mode: a caller may write into what comes back
     def generate(self, models: Sequence[ModelSpec], photos: Tensor) -> Tensor:
         """Every model renders every photograph.
 
@@ -111,15 +110,17 @@ class ModelSynthesizer:
             InvalidOptionError: No models, or photographs of another shape, type or size.
         """
         if not models:
-            raise InvalidOptionError("expected at least one model, got none; call sample(n) first")
+            raise InvalidOptionError("expected at least one model, got M = 0; call sample(n) first")
         photos = _checked(photos).to(self.device)
-        return torch.stack([self._render(model, photos) for model in models])
-
-    def _render(self, model: ModelSpec, photos: Tensor) -> Tensor:
-        parameters = Parameters(model.space, model.seed, model.index)
-        network.fit(model.architecture, parameters, _fit_pictures(model))
-        rendered = network.render(model.architecture, parameters.to(self.device), photos)
-        return (rendered * 255).round().to(torch.uint8).cpu()
+        images = torch.empty(len(models), *photos.shape, dtype=torch.uint8)
+        with Runner(self.backend, self.device, models_at_once(self.device, photos)) as runner:
+            # No more models have weights at a time than run in step or wait for a thread.
+            for first in range(0, len(models), runner.at_once):
+                some = models[first : first + runner.at_once]
+                parameters = fitted(some, self.fit, runner)
+                rendered = rendered_by(some, parameters, photos, runner, self.precision)
+                torch.stack(rendered, out=images[first : first + len(some)])
+        return images
 
 
 def _checked(photos: Tensor) -> Tensor:
@@ -140,15 +141,3 @@ def _checked(photos: Tensor) -> Tensor:
     if not (photos.isfinite().all() and photos.min() >= 0 and photos.max() <= 1):
         raise InvalidOptionError("expected float photographs in [0, 1]; divide 0..255 by 255")
     return photos.float()
-
-
-@lru_cache(maxsize=1)
-def _fit_bank() -> Tensor:
-    return draw_pictures(48, seed=0, size_px=2 * _FIT_PX)
-
-
-def _fit_pictures(model: ModelSpec) -> Tensor:
-    """The pictures on which this model's last layer is solved: ``(6, 3, 96, 96)`` float."""
-    draws = Draws(model.space, model.seed, model.index, "fit pictures")
-    chosen: Iterable[Tensor] = crops(_fit_bank(), draws, _FIT_PICTURES, _FIT_PX)
-    return torch.stack(list(chosen)).float() / 255
