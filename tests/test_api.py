@@ -11,36 +11,102 @@ import modelprint
 
 MODULES = {"errors", "metrics"}
 MEMBERS = {
-    "Candidate": ["label", "p_value", "score", "to_dict"],
+    "Candidate": ["label", "llr", "p_value", "score", "share", "to_dict"],
     "DesignSpace": ["depths", "draw", "name", "shared", "size", "stage", "whole"],
+    "Discovery": [
+        *(
+            "calibration_source",
+            "extractor_digest",
+            "fpr",
+            "groups",
+            "left_out",
+            "matched",
+            "pair_rate",
+            "provenance",
+            "singles",
+            "to_dict",
+        )
+    ],
+    "Evidence": [
+        *(
+            "enrolled",
+            "extractor_digest",
+            "height_px",
+            "image",
+            "image_sha256",
+            "label",
+            "nearest",
+            "p_value",
+            "provenance",
+            "score",
+            "spectrum",
+            "tiles",
+            "to_dict",
+            "width_px",
+        )
+    ],
     "FingerprintExtractor": [
         *("calibration", "cohort", "compare", "config", "device", "digest", "dim", "embed"),
         *("from_pretrained", "push_to_hub", "save_pretrained"),
     ],
     "Gallery": [
-        *("digest", "enroll", "extractor", "identify", "identify_many", "labels", "load"),
-        *("merge", "remove", "save", "verify"),
+        *("calibrate", "calibration", "digest", "enroll", "explain", "extractor", "health"),
+        *("identify", "identify_many", "labels", "load", "merge", "remove", "save", "verify"),
+    ],
+    "GalleryHealth": [
+        *(
+            "calibration_source",
+            "drifted",
+            "extractor_digest",
+            "fpr",
+            "labels",
+            "look_alikes",
+            "missing",
+            "provenance",
+            "to_dict",
+            "warnings",
+        )
     ],
     "Identification": [
-        *("candidates", "decision", "error", "extractor_digest", "fpr", "image"),
-        *("image_sha256", "label", "reason", "to_dict", "warnings"),
+        *("calibration_source", "candidates", "decision", "error", "extractor_digest"),
+        *("families", "fpr", "image", "image_sha256", "label", "level", "p_threshold"),
+        *("provenance", "reason", "reason_code", "related", "to_dict", "warnings"),
     ],
     "ModelSynthesizer": ["device", "generate", "sample", "seed", "space"],
+    "Replay": [
+        *(
+            "answer",
+            "confirmed",
+            "differences",
+            "largest_score_difference",
+            "notes",
+            "to_dict",
+            "tolerance",
+        )
+    ],
     "Verification": [
-        *("accepted", "claim", "decision", "extractor_digest", "fpr", "image_sha256s"),
-        *("images", "p_value", "reason", "score", "to_dict", "warnings"),
+        *("accepted", "calibration_source", "claim", "decision", "extractor_digest", "fpr"),
+        *("image_sha256s", "images", "label", "llr", "p_value", "provenance", "reason"),
+        *("reason_code", "score", "to_dict", "warnings"),
     ],
 }
-FUNCTIONS = {"identify", "verify"}
+FUNCTIONS = {"discover", "identify", "replay", "verify"}
 METRICS = [
-    *("bootstrap_interval", "diversity", "equal_error_rate", "frechet_frequency_distance"),
-    *("oscr", "roc_auc", "top_k_accuracy", "tpr_at_fpr"),
+    *("DetCurve", "ReliabilityCurve", "adjusted_rand_index", "bootstrap_interval", "cllr"),
+    *("det_curve", "diversity", "equal_error_rate", "frechet_frequency_distance", "min_cllr"),
+    *("oscr", "purity", "reliability_curve", "roc_auc", "top_k_accuracy", "tpr_at_fpr"),
 ]
 ERRORS = [
     *("DuplicateImageError", "EmptyGalleryError", "ExtractorMismatchError", "HubUnreachableError"),
     *("ImageNotFoundError", "InvalidGalleryFileError", "InvalidImageError", "InvalidOptionError"),
-    *("InvalidWeightsError", "MissingExtraError", "ModelprintError", "NothingToEnrollError"),
-    *("UnknownLabelError", "WeightsNotFoundError"),
+    *(
+        "InvalidRecordError",
+        "InvalidWeightsError",
+        "MissingExtraError",
+        "ModelprintError",
+        "NothingToEnrollError",
+    ),
+    *("RecordMismatchError", "UnknownLabelError", "WeightsNotFoundError"),
 ]
 
 

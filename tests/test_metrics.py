@@ -56,6 +56,12 @@ def test_tpr_at_fpr_tries_every_threshold(seed, ties, fpr):
     assert metrics.tpr_at_fpr(pos, neg, fpr) == pytest.approx(expected)
 
 
+def test_tpr_at_fpr_reaches_a_rate_that_is_no_binary_fraction():
+    for n in range(1, 200):
+        assert metrics.tpr_at_fpr([n - 1.5], range(n), 1 / n) == 1.0
+        assert metrics.tpr_at_fpr([n - 2.5], range(n), 1 / n) == float(n == 1)
+
+
 def test_separated_equal_and_reversed_scores():
     assert metrics.roc_auc([2, 3], [0, 1]) == 1.0
     assert metrics.roc_auc([0, 1], [2, 3]) == 0.0
@@ -169,6 +175,30 @@ def test_bootstrap_interval_resamples_each_kind_for_itself_and_drops_the_undefin
 
     low, high = metrics.bootstrap_interval(statistic, (3, 5), level=0.9999)
     assert (low, high) == (1.0, 3.0)
+
+
+def test_bootstrap_interval_serves_figures_that_are_no_ratio_of_sums():
+    generator = np.random.default_rng(7)
+    model_of = np.repeat(np.arange(6), 20)
+    pos, neg = (generator.normal(mean, 1, 120) + model_of / 5 for mean in (1.5, 0.0))
+
+    def resampled(figure):
+        def statistic(weights):
+            draws = [w[model_of] for w in weights.astype(int)]
+            return np.array([figure(np.repeat(pos, w), np.repeat(neg, w)) for w in draws])
+
+        return metrics.bootstrap_interval(statistic, 6, resamples=200)
+
+    cost_pos, cost_neg = (
+        np.bincount(model_of, np.log2(1 + np.exp(llr))) / 40 for llr in (-pos, neg)
+    )
+    sums = metrics.bootstrap_interval(
+        lambda w: w @ (cost_pos + cost_neg) / w.sum(axis=1), 6, resamples=200
+    )
+    assert resampled(metrics.cllr) == pytest.approx(sums)
+    for figure in (metrics.equal_error_rate, metrics.min_cllr):
+        low, high = resampled(figure)
+        assert low < figure(pos, neg) < high
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from modelprint.errors import InvalidOptionError
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def finite_scores(name: str, values: ArrayLike) -> Floats:
@@ -20,6 +21,22 @@ def finite_table(name: str, values: ArrayLike, *, least_rows: int) -> Floats:
     return _finite(
         name, values, f"a table with at least {least_rows} rows", ndim=2, least_rows=least_rows
     )
+
+
+def label_codes(name: str, values: ArrayLike) -> Ints:
+    """A non-empty list of names or whole numbers (N,) as int64 codes 0, 1, ..., equal for equal."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InvalidOptionError(f"{name}: expected one label per image ({error}).") from error
+    if array.dtype == object and all(isinstance(value, str) for value in array.flat):
+        array = array.astype(str)
+    if array.ndim != 1 or not len(array) or array.dtype.kind not in "biuUT":
+        raise InvalidOptionError(
+            f"{name}: expected a one-dimensional list of names or whole numbers, got shape "
+            f"{array.shape} of {array.dtype}."
+        )
+    return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.int64)
 
 
 def _finite(name: str, values: ArrayLike, what: str, *, ndim: int, least_rows: int) -> Floats:

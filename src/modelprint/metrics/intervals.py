@@ -29,6 +29,10 @@ def bootstrap_interval(
     >>> 0.5 <= low < 0.7 < high <= 0.9
     True
 
+    A figure that is no ratio of sums is computed one resample after the other, with each image as
+    often as its model was drawn: `[equal_error_rate(*resampled(w)) for w in weights.astype(int)]`,
+    where `np.repeat(scores, w[model_of])` makes the lists.
+
     Args:
         statistic: takes (R, G) float64, how often each group is in each resample, and returns (R,)
             figures; NaN where a resample leaves the figure undefined.

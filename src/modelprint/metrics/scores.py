@@ -46,7 +46,7 @@ def equal_error_rate(positives: ArrayLike, negatives: ArrayLike) -> float:
         InvalidOptionError: an array is empty, not one-dimensional, or holds NaN or infinity.
     """
     pos, neg = finite_scores("positives", positives), finite_scores("negatives", negatives)
-    false_rejects, false_accepts = _error_curves(pos, neg)
+    _, false_rejects, false_accepts = error_curves(pos, neg)
     return float(crossing(false_rejects[None], false_accepts[None])[0])
 
 
@@ -69,7 +69,7 @@ def tpr_at_fpr(positives: ArrayLike, negatives: ArrayLike, fpr: float) -> float:
     pos, neg = finite_scores("positives", positives), finite_scores("negatives", negatives)
     if not 0.0 <= fpr <= 1.0:
         raise InvalidOptionError(f"fpr: expected a share in [0, 1], got {fpr!r}.")
-    false_rejects, false_accepts = _error_curves(pos, neg)
+    _, false_rejects, false_accepts = error_curves(pos, neg)
     return float(1.0 - false_rejects[false_accepts <= fpr].min())
 
 
@@ -162,12 +162,13 @@ def crossing(false_rejects: Floats, false_accepts: Floats) -> Floats:
     return np.asarray(start + step * (false_accepts[rows, after] - start))
 
 
-def _error_curves(pos: Floats, neg: Floats) -> tuple[Floats, Floats]:
-    """Shares (T,) of rejected positives and accepted negatives, accepting scores >= threshold."""
+def error_curves(pos: Floats, neg: Floats) -> tuple[Floats, Floats, Floats]:
+    """Rising thresholds (T,), and shares of positives below and of negatives at or above each."""
     thresholds = np.append(np.unique(np.concatenate([pos, neg])), np.inf)
     false_rejects = np.searchsorted(np.sort(pos), thresholds, side="left") / len(pos)
-    false_accepts = 1.0 - np.searchsorted(np.sort(neg), thresholds, side="left") / len(neg)
-    return false_rejects, false_accepts
+    # Counts are subtracted, not shares: 1 - 99 / 100 is more than 0.01.
+    accepted = len(neg) - np.searchsorted(np.sort(neg), thresholds, side="left")
+    return thresholds, false_rejects, accepted / len(neg)
 
 
 def wins(scores: Floats, others_sorted: Floats) -> Floats:
