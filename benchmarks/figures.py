@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Figure:
-    """A share in [0, 1] with its 95 % bootstrap interval over models.
+    """A figure with its 95 % bootstrap interval over models.
 
     Attributes:
         value: the figure on all the data.

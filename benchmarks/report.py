@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ TITLES = {
     "fpr_photos": "FPR, photographs alone",
     "matched": "matched with the right model",
     "mismatched": "matched with a wrong model",
+    "cllr": "Cllr of the likelihood ratios, bits",
     "subset_top1": "top-1, text-to-image and StyleGAN",
     "subset_auc": "pair AUC, text-to-image and StyleGAN",
 }
@@ -52,7 +53,7 @@ def tables(results: Mapping[str, Mapping[str, Figures]], plan: Plan) -> str:
     top = {f"top1_{n}": f"top-1, {n} enrolled" for n in plan.gallery_sizes}
     titles = {**top, **TITLES}
     parts = [
-        _table(
+        markdown_table(
             ["clean images", *results],
             (
                 [title, *(_cell(result[CLEAN][key]) for result in results.values())]
@@ -63,7 +64,7 @@ def tables(results: Mapping[str, Mapping[str, Figures]], plan: Plan) -> str:
     for name, result in results.items():
         columns = {f"top1_{plan.enrolled}": "top-1", **SHORT}
         parts.append(
-            _table(
+            markdown_table(
                 [name, *columns.values()],
                 (
                     [condition, *(_cell(figures[key]) for key in columns)]
@@ -113,7 +114,8 @@ def _cell(figure: object) -> str:
     return DASH if figure is None else str(figure)
 
 
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose columns also line up as plain text."""
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     lines.insert(1, ["-" * width for width in widths])

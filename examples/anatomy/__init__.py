@@ -1,0 +1,1 @@
+"""The measurements and the picture behind `examples/fingerprint_anatomy.py`."""
