@@ -57,9 +57,10 @@ def test_every_kind_of_image_gives_the_same_fingerprint(extractor, tmp_path):
     picture.save(tmp_path / "a.png")
     kinds = [pixels, pixels.float() / 255, picture, np.asarray(picture), tmp_path / "a.png"]
     rows = extractor.embed(kinds)
-    assert all(torch.equal(row, rows[0]) for row in rows)
-    assert torch.equal(extractor.embed(tmp_path), rows[:1])
-    assert torch.equal(extractor.embed(picture), rows[:1])
+    # Within rounding: a row's place in a batch decides which of its sums are vectorised how.
+    torch.testing.assert_close(rows, rows[:1].expand(len(rows), -1), atol=1e-5, rtol=0)
+    for source in (tmp_path, picture):
+        torch.testing.assert_close(extractor.embed(source), rows[:1], atol=1e-5, rtol=0)
     assert torch.equal(extractor.embed(image for image in kinds[:1]), rows[:1])
 
 

@@ -13,9 +13,16 @@ from PIL import Image
 
 from modelprint.errors import InvalidOptionError
 from modelprint.synthesis.draws import Draws
+from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import SPACES
 from modelprint.training import TrainingConfig
-from modelprint.training.data import images_of_model, in_workers, label_of
+from modelprint.training.data import (
+    content,
+    content_count,
+    images_of_model,
+    in_workers,
+    label_of,
+)
 from modelprint.training.degradations import degrade
 from modelprint.training.loop import _batches, models_of_step
 
@@ -67,16 +74,31 @@ def test_images_depend_on_config_index_and_visit_alone(config):
         assert not torch.equal(other.clean, before.clean)
 
 
-def test_every_twentieth_class_is_pictures_as_they_are(config, tmp_path):
-    Image.fromarray(np.full((40, 40, 3), (10, 200, 90), np.uint8)).save(tmp_path / "plain.png")
-    config = replace(config, photos=str(tmp_path))
+def test_every_twentieth_class_is_pictures_as_they_are(config):
     for index in (0, 20, 40):
-        assert (
-            images_of_model(config, index).clean == torch.tensor([10, 200, 90])[:, None, None]
-        ).all()
+        pictures = draw_pictures(config.pictures, seed=1 + config.seed, size_px=config.image_px)
+        for image in images_of_model(config, index).clean:
+            assert any(
+                torch.equal(image, picture) or torch.equal(image.flip(-1), picture)
+                for picture in pictures
+            )
         assert label_of(index) == 0
-    assert (images_of_model(config, 21).clean != torch.tensor([10, 200, 90])[:, None, None]).any()
+    rendered = images_of_model(config, 21).clean
+    assert not any(torch.equal(rendered[0], picture) for picture in pictures)
     assert label_of(21) == 21
+
+
+def test_photographs_are_rendered_beside_drawn_pictures_and_varied_as_content(config, tmp_path):
+    Image.fromarray(np.full((40, 40, 3), (10, 200, 90), np.uint8)).save(tmp_path / "plain.png")
+    mixed = replace(config, photos=str(tmp_path), pictures=1, image_px=40)
+    shown = torch.cat([images_of_model(mixed, index).clean for index in (0, 20, 40, 60)])
+    photographs = (shown == torch.tensor([10, 200, 90])[:, None, None]).flatten(1).all(1)
+    assert 0 < photographs.sum() < len(shown)
+    assert content_count(mixed) == 1
+    plain, mirrored, restyled = content(mixed, 0)
+    assert torch.equal(plain, mirrored)
+    assert not torch.equal(plain, restyled)
+    assert content_count(config) == config.pictures
 
 
 def test_photographs_are_cut_from_the_middle_and_small_ones_left_out(config, tmp_path):
@@ -84,8 +106,9 @@ def test_photographs_are_cut_from_the_middle_and_small_ones_left_out(config, tmp
     large[2:38, 5:41] = 255
     Image.fromarray(large).save(tmp_path / "large.png")
     Image.fromarray(np.zeros((35, 90, 3), np.uint8)).save(tmp_path / "small.png")
-    images = images_of_model(replace(config, photos=str(tmp_path), image_px=36), 0)
-    assert (images.clean == 255).all()
+    cut = replace(config, photos=str(tmp_path), image_px=36)
+    assert content_count(cut) == 1
+    assert (content(cut, 0)[0] == 255).all()
 
 
 def test_a_folder_without_large_photographs_is_a_clear_error(config, tmp_path):

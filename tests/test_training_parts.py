@@ -8,12 +8,15 @@ import pytest
 import tiny
 import torch
 
+from modelprint.answering import Reference
+from modelprint.index import Index, Row
 from modelprint.training import TrainingConfig
+from modelprint.training.calibrating import PROBES, _scores, calibrate, figures_of
 from modelprint.training.closed_form import whiten
-from modelprint.training.evaluate import _figures, _impostor_scores
 from modelprint.training.loop import _schedule
 
 CONFIG = TrainingConfig()
+NOTHING = torch.empty(0, 3, 4)
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero():
@@ -33,7 +36,7 @@ def models(deviations: list[float], seed: int = 0) -> torch.Tensor:
 
 def test_whitening_makes_the_noise_within_models_round():
     clean = models([3, 1, 0.5, 0]) @ tiny.numbers(4, 4, seed=9)
-    backbone = whiten(clean, clean[:, :0], replace(CONFIG, dim=4, ridge=1e-9))
+    backbone = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=4, ridge=1e-9))
     projected = backbone.standardise(clean) @ backbone.projection
     deviations = (projected - projected.mean(1, keepdim=True)).flatten(0, 1)
     covariance = deviations.T @ deviations / (60 * 7)
@@ -42,12 +45,12 @@ def test_whitening_makes_the_noise_within_models_round():
 
 def test_the_directions_in_which_models_differ_most_come_first():
     clean = models([0, 0.5, 4, 1])
-    backbone = whiten(clean, clean[:, :0], replace(CONFIG, dim=4))
+    backbone = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=4))
     centres = (backbone.standardise(clean) @ backbone.projection).mean(1)
     spread = centres.var(0)
     assert spread.argsort(descending=True).tolist() == [0, 1, 2, 3]
     assert backbone.projection[:, 0].abs().argmax() == 2
-    fewer = whiten(clean, clean[:, :0], replace(CONFIG, dim=2))
+    fewer = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=2))
     torch.testing.assert_close(fewer.projection.abs(), backbone.projection[:, :2].abs())
 
 
@@ -56,25 +59,56 @@ def test_what_degrading_moves_counts_less():
     degraded = clean[:, :4].clone()
     degraded[..., 1] += 8 * tiny.numbers(60, 4, seed=5)
     config = replace(CONFIG, dim=2, degraded_weight=1.0)
-    weights = whiten(clean, degraded, config).projection.norm(dim=1)
+    weights = whiten(clean, degraded, NOTHING, config).projection.norm(dim=1)
     assert weights[1] < 0.5 * weights[0]
-    unmoved = whiten(clean, clean[:, :4], config).projection.norm(dim=1)
+    unmoved = whiten(clean, clean[:, :4], NOTHING, config).projection.norm(dim=1)
     assert unmoved[1] > 0.7 * unmoved[0]
 
 
-def test_impostors_are_images_of_other_classes_only():
+def test_pictures_that_no_model_rendered_count_as_noise_too():
+    clean = models([2, 2])
+    content = tiny.numbers(80, 3, 2, seed=6) * torch.tensor([1.0, 8.0]) + 5
+    plain, aware = (
+        whiten(clean, clean[:, :0], content, replace(CONFIG, dim=2, content_weight=weight))
+        for weight in (0.0, 1.0)
+    )
+    # The mean of the pictures says nothing, what they vary in does.
+    ratio = aware.projection.norm(dim=1) / plain.projection.norm(dim=1)
+    assert ratio[1] < 0.5 * ratio[0]
+
+
+def test_impostors_are_images_of_other_classes_compared_as_in_a_gallery():
     extractor = tiny.extractor()
     labels = torch.tensor([0, 3, 0, 7])  # two classes of pictures that no model rendered
     clean = tiny.unit_rows(4 * 14, seed=3).view(4, 14, tiny.DIM)
     for enrolled in (1, 10):
-        scores = _impostor_scores(extractor, labels, clean, enrolled)
-        expected = []
-        for model in range(4):
-            template = torch.nn.functional.normalize(clean[model, :enrolled].mean(0), dim=0)
-            for other in range(4):
-                if labels[other] != labels[model]:
-                    expected += extractor.compare(clean[other, 10:], template[None])[:, 0].tolist()
-        np.testing.assert_allclose(np.sort(scores), np.sort(expected), atol=1e-3)
+        [(scores, own)] = _scores(extractor, labels, clean, clean[:, -PROBES:], enrolled)
+        rows = tuple(Row(str(m), f"{m}-{n}", "") for m in range(4) for n in range(enrolled))
+        gallery = Reference(extractor, Index(clean[:, :enrolled].flatten(0, 1), rows))
+        expected = gallery.score(
+            clean[:, -PROBES:].flatten(0, 1), gallery.index.templates.fingerprints
+        )
+        np.testing.assert_allclose(scores, expected, atol=1e-3)
+        assert own[:4].tolist() == [[True, False, True, False]] * 4
+        assert own[4:8].tolist() == [[False, True, False, False]] * 4
+
+
+def test_every_size_of_enrolment_and_image_is_calibrated():
+    extractor = tiny.extractor()
+    centres = tiny.unit_rows(24, seed=1)[:, None]
+    noise = tiny.numbers(24, 14, tiny.DIM, seed=2)
+    clean = torch.nn.functional.normalize(centres + 0.1 * noise, dim=2)
+    blurred = torch.nn.functional.normalize(clean[:, -PROBES:] + 0.3 * noise[:, :PROBES], dim=2)
+    calibration = calibrate(
+        extractor, torch.arange(24), clean, {64: blurred}, side_px=256, source="a test"
+    )
+    tables = {(table.enrolled, table.side_px): table for table in calibration.tables}
+    assert set(tables) == {(n, side) for n in (1, 3, 10) for side in (64, 256)}
+    assert {table.comparisons for table in tables.values()} == {24 * PROBES * 23}
+    for table in tables.values():
+        assert table.likelihood is not None
+        assert table.likelihood.genuine == 24 * PROBES
+    assert calibration.llr(30.0, 10, 256) > 0 > calibration.llr(0.0, 10, 256)
 
 
 def test_figures_are_perfect_where_models_are_plain_to_tell_apart():
@@ -82,9 +116,9 @@ def test_figures_are_perfect_where_models_are_plain_to_tell_apart():
         5, 14, tiny.DIM
     )
     clean = torch.nn.functional.normalize(clean, dim=2)
-    figures = _figures(tiny.extractor(cohort=0), torch.arange(5), clean)
+    figures = figures_of(tiny.extractor(cohort=0), torch.arange(5), clean)
     assert figures == {"top1": 1.0, "roc_auc": 1.0, "eer": 0.0}
     alike = torch.tensor([1, 1, 2, 3, 4])  # the first two are one class, so no longer alike
-    worse = _figures(tiny.extractor(cohort=0), alike, clean)
+    worse = figures_of(tiny.extractor(cohort=0), alike, clean)
     assert worse["top1"] == 1
     assert worse["roc_auc"] < 1

@@ -1,23 +1,28 @@
 """What a gallery needs from the thing that turns images into fingerprints.
 
-`Embedder` is the whole contract. An embedder may also have `compare(a, b)`, a scorer of its own,
-and `calibration`, the impostor scores that turn a score into a p-value. Without `compare`,
-fingerprints are compared by cosine; without `calibration`, scores can be ranked but nothing can be
-decided.
+`Embedder` is the whole contract. An embedder may also have a scorer of its own, either
+`comparison`, a `Comparison`, which a gallery can adapt to what is enrolled, or `compare(a, b)`,
+which is taken as it is; and `calibration`, the impostor scores that turn a score into a p-value.
+Without a scorer, fingerprints are compared by cosine; without `calibration`, scores can be ranked
+but nothing can be decided.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
+from modelprint.adaptation import Adaptation
 from modelprint.calibration import Calibration
+from modelprint.comparison import Comparison
 from modelprint.errors import InvalidOptionError
 from modelprint.images import LoadedImage
+
+Scorer: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -90,14 +95,23 @@ def fingerprints_of(embedder: Embedder, images: Sequence[LoadedImage]) -> Tensor
     return rows
 
 
-def scores_between(embedder: Embedder, a: Tensor, b: Tensor) -> Tensor:
-    """Scores `(N, M)` of fingerprints `(N, D)` against `(M, D)`: larger is more alike.
+def scorer_of(embedder: Embedder, adaptation: Adaptation | None = None) -> Scorer:
+    """What scores `(N, D)` fingerprints against `(M, D)` as `(N, M)`: larger is more alike.
 
     The unit is the embedder's: standard deviations above impostors for `FingerprintExtractor`,
     cosine in [-1, 1] for an embedder without a scorer of its own.
+
+    Args:
+        embedder: Whose fingerprints are compared.
+        adaptation: To the gallery; an embedder with a `compare` of its own goes without.
     """
-    compare: Callable[[Tensor, Tensor], Tensor] | None = getattr(embedder, "compare", None)
-    return a @ b.T if compare is None else compare(a, b)
+    comparison: Comparison | None = getattr(embedder, "comparison", None)
+    if comparison is None:
+        compare: Scorer | None = getattr(embedder, "compare", None)
+        if compare is not None:
+            return compare
+        comparison = Comparison(torch.empty(0, embedder.dim))
+    return comparison if adaptation is None else comparison.adapted(adaptation)
 
 
 def calibration_of(embedder: Embedder) -> Calibration | None:

@@ -20,6 +20,7 @@ from modelprint import hub
 from modelprint.backbone import Backbone, build_backbone
 from modelprint.batches import Images, decoded_batches
 from modelprint.calibration import Calibration
+from modelprint.comparison import Comparison, symmetric
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
 from modelprint.images import LoadedImage
 
@@ -117,6 +118,7 @@ class FingerprintExtractor(
         self.calibration = calibration
         self.card = card
         self.cohort = cohort.float()
+        self.comparison = Comparison(self.cohort)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.backbone = backbone.eval().requires_grad_(False).to(self.device)
 
@@ -264,31 +266,14 @@ class FingerprintExtractor(
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """Scores of fingerprints against fingerprints: larger is more alike.
 
-        The score is the cosine, normalised on both sides against a cohort of images of synthetic
-        models (symmetric normalisation, S-norm; Kenny, Odyssey 2010). Its unit is standard
-        deviations above what different models score. So it is comparable across models, which a
-        cosine is not: some fingerprints lie in a crowd. With an empty cohort it is the cosine.
-
         Args:
             a: ``(N, D)`` unit fingerprints.
-            b: ``(M, D)`` unit fingerprints, or normalised means of some.
+            b: ``(M, D)`` unit fingerprints.
 
         Returns:
-            ``(N, M)`` float32.
+            ``(N, M)`` float32, the mean of both directions, in the unit that ``Comparison`` says.
         """
-        scores = a @ b.T
-        if len(self.cohort) == 0:
-            return scores
-        mean_a, std_a = self._cohort_level(a)
-        mean_b, std_b = self._cohort_level(b)
-        from_a = (scores - mean_a[:, None]) / std_a[:, None]
-        from_b = (scores - mean_b[None, :]) / std_b[None, :]
-        return (from_a + from_b) / 2
-
-    def _cohort_level(self, fingerprints: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each row's scores against the cohort, each ``(N,)``."""
-        scores = fingerprints @ self.cohort.T
-        return scores.mean(1), scores.std(1) + 1e-4
+        return symmetric(self.comparison, a, b)
 
 
 def _stored(value: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Residual -> statistics: what is regular in an image's residual, whatever the image shows.
 
-The closed-form half of the fingerprint: nothing in this file is trained. Five groups of numbers, at
+The closed-form half of the fingerprint: nothing in this file is trained. Six groups of numbers, at
 full and at half resolution. All crops of an image are averaged before any logarithm (Welch's
 method), so that a larger image gives a less noisy estimate of the same numbers.
 
@@ -11,6 +11,7 @@ method), so that a larger image gives a less noisy estimate of the same numbers.
 | harmonics | peaks at multiples of 1/8 cycle per pixel: upsampling by 2, 4 and 8 |
 | tails | marginal distribution of the residual |
 | co-occurrence | ternary patterns of three pixels in a row, as in rich models of steganalysis |
+| energy | how local energy in one band and channel goes with that in another |
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from modelprint.crops import crop_starts, cut
 from modelprint.residual import high_pass, normalise, opponent_channels
+from modelprint.subband_energy import subband_energy
 
 CROP_PX = 128
 _MOST_CROPS = 12
@@ -67,6 +69,7 @@ def _level(
     channels: Tensor, side: int, tops: list[int], lefts: list[int], grid: tuple[int, int]
 ) -> list[Tensor]:
     """The groups at one resolution; every tensor begins with axis B."""
+    plain = cut(channels, side, tops, lefts).flatten(0, 1)
     crops = cut(high_pass(channels), side, tops, lefts)
     shape = crops.shape[:2]  # (B, N crops)
     residual = normalise(crops.flatten(0, 1))
@@ -78,6 +81,7 @@ def _level(
         groups += _spectral(signal.view(crops.shape), grid)
     groups.append(torch.log(_mean_over_crops(_tails(residual), shape) + 2e-3))
     groups.append(torch.log(_mean_over_crops(_patterns(residual), shape) + 2e-3))
+    groups.append(_mean_over_crops(subband_energy(plain), shape))
     return groups
 
 

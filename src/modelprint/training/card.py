@@ -49,7 +49,9 @@ def model_card(extractor: FingerprintExtractor, figures: Mapping[str, float]) ->
         figures: ``top1``, ``roc_auc`` and ``eer`` on held-out models.
     """
     trained = extractor.config.trained
-    pictures = "photographs" if trained["photos"] else f"{trained['pictures']} procedural pictures"
+    pictures = f"{trained['pictures']} procedural pictures"
+    if trained["photos"]:
+        pictures += " and photographs, whose own variation is divided out as well"
     if trained["recipe"] == "contrastive":
         models = f"{trained['steps'] * trained['models_per_step']} fresh synthetic models"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -14,9 +15,15 @@ from modelprint.backbone import WhitenedStatistics
 from modelprint.residual_statistics import residual_statistics
 from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
-from modelprint.training.data import images_of_model, in_workers
+from modelprint.training.data import content, content_count, images_of_model, in_workers
 
 _CLEAN, _DEGRADED = "clean", "degraded"
+_MODELS, _CONTENT = "models", "content"
+
+
+def closed_form_tasks(config: TrainingConfig) -> int:
+    """How many models and pictures are measured, for a progress bar."""
+    return config.models + content_count(config)
 
 
 def fit_closed_form(
@@ -26,29 +33,38 @@ def fit_closed_form(
 
     Args:
         config: Of the run.
-        run: Folder for the statistics, one safetensors file per ``checkpoint_every`` models.
+        run: Folder for the statistics, one safetensors file per ``checkpoint_every`` models or
+            pictures.
         workers: Processes that render and measure.
-        progress: Called with the number of models done since the last call.
+        progress: Called with the number of models and pictures done since the last call.
     """
-    shards = range(0, config.models, config.checkpoint_every)
-    task = partial(_statistics_of_shard, config, run)
-    missing = [first for first in shards if not _shard_path(run, first).is_file()]
-    progress(config.models - sum(_shard_size(config, first) for first in missing))
-    for models in in_workers(task, missing, workers):
-        progress(models)
-    loaded = [load_file(_shard_path(run, first)) for first in shards]
-    clean = torch.cat([shard[_CLEAN] for shard in loaded]).float()
-    degraded = torch.cat([shard[_DEGRADED] for shard in loaded]).float()
-    return whiten(clean, degraded, config)
+    models = [_Shard(_MODELS, *part) for part in _parts(config.models, config.checkpoint_every)]
+    pictures = [
+        _Shard(_CONTENT, *part) for part in _parts(content_count(config), config.checkpoint_every)
+    ]
+    missing = [shard for shard in models + pictures if not shard.path(run).is_file()]
+    progress(closed_form_tasks(config) - sum(shard.size for shard in missing))
+    for count in in_workers(partial(_measure, config, run), missing, workers):
+        progress(count)
+    rendered = [load_file(shard.path(run)) for shard in models]
+    return whiten(
+        torch.cat([shard[_CLEAN] for shard in rendered]).float(),
+        torch.cat([shard[_DEGRADED] for shard in rendered]).float(),
+        torch.cat([load_file(shard.path(run))[_CLEAN] for shard in pictures]).float(),
+        config,
+    )
 
 
-def whiten(clean: Tensor, degraded: Tensor, config: TrainingConfig) -> WhitenedStatistics:
+def whiten(
+    clean: Tensor, degraded: Tensor, content: Tensor, config: TrainingConfig
+) -> WhitenedStatistics:
     """The backbone in closed form.
 
     Args:
         clean: ``(M, K, F)`` float32 statistics of M models.
         degraded: ``(M, K', F)`` of degraded copies; K' may be 0.
-        config: ``dim``, ``ridge`` and ``degraded_weight``.
+        content: ``(N, K", F)`` of pictures that no model rendered; N may be 0.
+        config: ``dim``, ``ridge``, ``degraded_weight`` and ``content_weight``.
     """
     backbone = WhitenedStatistics(config.dim)
     backbone.mean = clean.mean((0, 1))
@@ -59,8 +75,11 @@ def whiten(clean: Tensor, degraded: Tensor, config: TrainingConfig) -> WhitenedS
     if degraded.shape[1]:
         # Deviations from the clean centre: what degrading moves is noise, too.
         spread = _second_moment(backbone.standardise(degraded) - centres)
-        weight = config.degraded_weight
-        within = (within + weight * spread) / (1 + weight)
+        within += config.degraded_weight * spread
+    if len(content):
+        # Models smooth away part of what pictures differ in; real generators reproduce it.
+        content = backbone.standardise(content)
+        within += config.content_weight * _second_moment(content - content.mean((0, 1)))
     within.diagonal().add_(config.ridge * within.diagonal().mean())
     lower = torch.linalg.cholesky(within.double())
     whitening = torch.linalg.inv(lower).T.float()
@@ -77,24 +96,36 @@ def _second_moment(deviations: Tensor) -> Tensor:
     return rows.T @ rows / len(rows)
 
 
-def _shard_path(run: Path, first: int) -> Path:
-    return run / "statistics" / f"{first:06d}.safetensors"
+class _Shard(NamedTuple):
+    """Models or pictures that are measured together and kept in one file."""
+
+    kind: str
+    first: int
+    size: int
+
+    def path(self, run: Path) -> Path:
+        return run / "statistics" / f"{self.kind}-{self.first:06d}.safetensors"
 
 
-def _shard_size(config: TrainingConfig, first: int) -> int:
-    return min(config.checkpoint_every, config.models - first)
+def _parts(total: int, size: int) -> list[tuple[int, int]]:
+    return [(first, min(size, total - first)) for first in range(0, total, size)]
 
 
 @torch.inference_mode()
-def _statistics_of_shard(config: TrainingConfig, run: Path, first: int) -> int:
+def _measure(config: TrainingConfig, run: Path, shard: _Shard) -> int:
     clean, degraded = [], []
-    models = _shard_size(config, first)
-    for index in range(first, first + models):
-        images = images_of_model(config, index)
+    for number in range(shard.first, shard.first + shard.size):
+        if shard.kind == _CONTENT:
+            clean.append(residual_statistics(content(config, number).float() / 255))
+            continue
+        images = images_of_model(config, number)
         clean.append(residual_statistics(images.clean.float() / 255))
         copies = [residual_statistics(image[None].float() / 255) for image in images.degraded]
         degraded.append(torch.cat(copies) if copies else clean[-1][:0])
-    path = _shard_path(run, first)
+    tensors = {_CLEAN: torch.stack(clean).half()}
+    if degraded:
+        tensors[_DEGRADED] = torch.stack(degraded).half()
+    path = shard.path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_whole({_CLEAN: torch.stack(clean).half(), _DEGRADED: torch.stack(degraded).half()}, path)
-    return models
+    save_whole(tensors, path)
+    return shard.size

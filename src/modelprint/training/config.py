@@ -34,6 +34,7 @@ _LOWEST = {
 _LOWEST_FLOATS = {
     "ridge": 1e-9,
     "degraded_weight": 0.0,
+    "content_weight": 0.0,
     "learning_rate": 1e-9,
     "temperature": 1e-3,
     "margin": 0.0,
@@ -50,7 +51,8 @@ class TrainingConfig:
             cross-entropy and batch-hard triplet loss).
         space: Design space of the synthetic models.
         seed: Seed of the models and of the order of everything.
-        photos: Folder of photographs that models render; ``None`` for procedural pictures.
+        photos: Folder of photographs that models render beside the procedural pictures, and whose
+            content is divided out; ``None`` for procedural pictures alone.
         pictures: How many procedural pictures are drawn.
         image_px: Side of the rendered images.
         models: Synthetic models to train on; the size of the bank where it is fixed.
@@ -67,6 +69,7 @@ class TrainingConfig:
         dim: Length of a closed-form fingerprint.
         ridge: Added to the within-model covariance, in units of its mean variance.
         degraded_weight: Weight of the covariance of degraded copies, clean ones having 1.
+        content_weight: Weight of the covariance of pictures that no model rendered.
         depth: Layers of the ResNet.
         width: Channels of its first stage.
         steps: Gradient steps.
@@ -86,15 +89,16 @@ class TrainingConfig:
     photos: str | None = None
     pictures: int = 1500
     image_px: int = 144
-    models: int = 1200
+    models: int = 800
     images_per_model: int = 8
     degraded_per_model: int = 4
     held_out_models: int = 240
     held_out_px: int = 256
     calibration_space: str = "paper"
     dim: int = 1536
-    ridge: float = 0.05
-    degraded_weight: float = 0.02
+    ridge: float = 0.1
+    degraded_weight: float = 0.06
+    content_weight: float = 1.0
     depth: int = 18
     width: int = 32
     steps: int = 1500

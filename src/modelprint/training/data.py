@@ -21,6 +21,7 @@ from modelprint.synthesis.pictures import crops, draw_pictures
 from modelprint.synthesis.synthesizer import ModelSynthesizer
 from modelprint.training.config import TrainingConfig
 from modelprint.training.degradations import degrade
+from modelprint.training.restyling import mirror, restyle
 
 T = TypeVar("T")
 N = TypeVar("N")
@@ -69,6 +70,21 @@ def images_of_model(
     return ModelImages(clean, degraded)
 
 
+def content_count(config: TrainingConfig) -> int:
+    """How many pictures ``content`` can vary."""
+    return len(_content(config))
+
+
+def content(config: TrainingConfig, number: int) -> Tensor:
+    """A picture that no model rendered, as it is, mirrored, and restyled: ``(3, 3, S, S)`` uint8.
+
+    Photographs where there are any: real ones vary in more ways than procedural ones do.
+    """
+    picture = _content(config)[number]
+    draws = Draws("content", config.seed, number)
+    return torch.stack([picture, mirror(picture, number), restyle(picture, draws)])
+
+
 @lru_cache(maxsize=1)
 def _synthesizer(space: str, seed: int) -> ModelSynthesizer:
     return ModelSynthesizer(space, seed=seed)
@@ -76,9 +92,16 @@ def _synthesizer(space: str, seed: int) -> ModelSynthesizer:
 
 @lru_cache(maxsize=1)
 def _pictures(config: TrainingConfig) -> Tensor:
-    """What the models render, ``(N, 3, S, S)`` uint8; drawn or read once per process."""
+    """What models render, ``(N, 3, S, S)`` uint8: procedural pictures, and photographs if any."""
+    drawn = draw_pictures(config.pictures, seed=1 + config.seed, size_px=config.image_px)
+    return drawn if config.photos is None else torch.cat([drawn, _content(config)])
+
+
+@lru_cache(maxsize=1)
+def _content(config: TrainingConfig) -> Tensor:
+    """Pictures for ``content``, ``(N, 3, S, S)`` uint8; drawn or read once per process."""
     if config.photos is None:
-        return draw_pictures(config.pictures, seed=1 + config.seed, size_px=config.image_px)
+        return _pictures(config)
     return _read_photos(Path(config.photos), config.image_px)
 
 

@@ -30,6 +30,13 @@ def degrade(image: Tensor, draws: Draws) -> Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
+def recompress(image: Tensor, draws: Draws) -> Tensor:
+    """A JPEG copy of ``(3, H, W)`` uint8, of a quality from 30 to 95."""
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    copy = _encode(picture, "JPEG", 30 + draws.integer(66))
+    return torch.from_numpy(np.array(copy)).permute(2, 0, 1).contiguous()
+
+
 def _encode(picture: Image.Image, kind: str, quality: int) -> Image.Image:
     file = io.BytesIO()
     picture.save(file, kind, quality=quality)

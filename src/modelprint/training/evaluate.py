@@ -8,35 +8,35 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint import __version__
 from modelprint.backbone import Backbone
-from modelprint.calibration import Calibration
 from modelprint.extractor import (
     PREPROCESSING_VERSION,
     SCHEMA_VERSION,
     ExtractorConfig,
     FingerprintExtractor,
 )
-from modelprint.metrics import equal_error_rate, roc_auc
+from modelprint.synthesis.draws import Draws
+from modelprint.training.calibrating import PROBES, calibrate, figures_of, uncalibrated
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import ModelImages, images_of_model, in_workers, label_of
+from modelprint.training.degradations import recompress
 
-# Enrolment sizes for which impostor scores are tabulated: a mean of more images is less noisy.
-_ENROLLED = (1, 3, 10)
-_IMAGES = 14
+_ENROLLED = 10
 _PICTURES = 300
 _COHORT_IMAGES = 2
+# Prime to the 288 architectures of space "paper": steps of it spread evenly over the whole space,
+# while neighbours in its enumeration are nearly alike.
+_STEP = 7
 
 
 def held_out_images(
     config: TrainingConfig, *, workers: int, progress: Callable[[int], None]
 ) -> list[ModelImages]:
-    """Render the held-out models: the indices after the training models'."""
+    """Render the held-out models: the first half for the cohort, the others for the calibration."""
     shown = replace(
         config,
         image_px=config.held_out_px,
@@ -45,14 +45,12 @@ def held_out_images(
         degraded_per_model=0,
     )
     elsewhere = replace(shown, space=config.calibration_space)
-    half = config.held_out_models // 2
-    first = config.models
     cohort = in_workers(
-        partial(images_of_model, shown, images=_COHORT_IMAGES), range(first, first + half), workers
+        partial(images_of_model, shown, images=_COHORT_IMAGES), _cohort_indices(config), workers
     )
     others = in_workers(
-        partial(images_of_model, elsewhere, images=_IMAGES),
-        range(first + half, first + config.held_out_models),
+        partial(images_of_model, elsewhere, images=_ENROLLED + PROBES),
+        _calibration_indices(config),
         workers,
     )
     models = []
@@ -60,6 +58,16 @@ def held_out_images(
         models.append(images)
         progress(1)
     return models
+
+
+def _cohort_indices(config: TrainingConfig) -> range:
+    return range(config.models, config.models + config.held_out_models // 2)
+
+
+def _calibration_indices(config: TrainingConfig) -> range:
+    first = config.models + config.held_out_models // 2
+    count = config.held_out_models - config.held_out_models // 2
+    return range(first, first + _STEP * count, _STEP)
 
 
 def finish(
@@ -71,71 +79,69 @@ def finish(
 ) -> tuple[FingerprintExtractor, dict[str, float]]:
     """Give a trained backbone its cohort and calibration, and measure it.
 
-    The held-out models are split: one half makes the cohort, the other calibrates and validates.
-
     Args:
-        backbone: Trained; its weights are rounded as they will be stored.
+        backbone: Trained.
         name: Its name in ``modelprint.backbone.BACKBONES``.
         options: Its options.
         config: Of the run.
         held_out: What ``held_out_images`` gave.
 
     Returns:
-        The extractor, and its figures on the held-out models: ``top1``, ``roc_auc``, ``eer``.
+        The extractor, its weights rounded as they are stored, and its figures on the held-out
+        models: ``top1``, ``roc_auc``, ``eer``.
     """
-    half = len(held_out) // 2
+    half = config.held_out_models // 2
     trained = {**config.to_dict(), "photos": config.photos is not None, "version": __version__}
     settings = ExtractorConfig(
         SCHEMA_VERSION, PREPROCESSING_VERSION, name, dict(options), backbone.dim, trained
     )
-    cohort_images = [image for model in held_out[:half] for image in model.clean]
-    placeholder = Calibration.fit({1: np.linspace(0, 1, 1000)}, source="none yet")
-    bare = FingerprintExtractor(settings, backbone, torch.empty(0, backbone.dim), placeholder)
-    cohort = bare.embed(cohort_images)
-    scorer = FingerprintExtractor(settings, backbone, cohort, placeholder)
+    bare = FingerprintExtractor(
+        settings, backbone, torch.empty(0, backbone.dim), uncalibrated("no cohort yet")
+    )
     # From here on the weights are those that a user will load, rounded to half precision.
-    scorer = FingerprintExtractor.from_weights(scorer.to_weights())
-    clean = torch.stack([scorer.embed(model.clean) for model in held_out[half:]])
-    first = config.models + half
-    labels = torch.tensor([label_of(first + number) for number in range(len(clean))])
-    figures = _figures(scorer, labels, clean)
-    impostors = {n: _impostor_scores(scorer, labels, clean, n) for n in _ENROLLED}
-    calibration = Calibration.fit(
-        impostors,
-        source=f"{len(clean)} synthetic models of space {config.calibration_space!r}, seed "
+    bare = FingerprintExtractor.from_weights(bare.to_weights())
+    cohort = bare.embed(cohort_images(config, held_out[:half])).half()
+    others = [model.clean for model in held_out[half:]]
+    labels = torch.tensor([label_of(index) for index in _calibration_indices(config)])
+    scored = FingerprintExtractor(settings, bare.backbone, cohort, bare.calibration)
+    clean = torch.stack([scored.embed(images) for images in others])
+    figures = figures_of(scored, labels, clean)
+    calibration = calibrate(
+        scored,
+        labels,
+        clean,
+        _smaller_probes(scored, others, config.held_out_px),
+        side_px=config.held_out_px,
+        source=f"{len(others)} synthetic models of space {config.calibration_space!r}, seed "
         f"{config.seed}, that took no part in training, rendering {config.held_out_px} px pictures",
     )
-    return FingerprintExtractor(settings, scorer.backbone, scorer.cohort, calibration), figures
+    return FingerprintExtractor(settings, scored.backbone, cohort, calibration), figures
 
 
-def _templates(clean: Tensor, enrolled: int) -> Tensor:
-    return F.normalize(clean[:, :enrolled].mean(1), dim=1)
+def cohort_images(config: TrainingConfig, models: Sequence[ModelImages]) -> list[Tensor]:
+    """The models' images, and then a recompressed copy of each.
+
+    Most images that people ask about are JPEGs. What these have in common must not pass for a
+    common maker, as it would if a JPEG were only ever compared with clean images.
+    """
+    images = [image for model in models for image in model.clean]
+    copies = [
+        recompress(image, Draws("cohort", config.seed, number))
+        for number, image in enumerate(images)
+    ]
+    return images + copies
 
 
-def _impostor_scores(
-    extractor: FingerprintExtractor, labels: Tensor, clean: Tensor, enrolled: int
-) -> np.ndarray:
-    """Scores of every model's last images, the probes, against every other model's template."""
-    probes = clean[:, max(_ENROLLED) :]
-    own = labels.repeat_interleave(probes.shape[1])
-    scores = extractor.compare(probes.flatten(0, 1), _templates(clean, enrolled))
-    impostor = own[:, None] != labels[None, :]
-    return scores[impostor].double().numpy()
-
-
-def _figures(extractor: FingerprintExtractor, labels: Tensor, clean: Tensor) -> dict[str, float]:
-    """Identification with ten enrolled, and verification over all pairs of the other images."""
-    probes = clean[:, max(_ENROLLED) :]
-    own = labels.repeat_interleave(probes.shape[1])
-    rows = probes.flatten(0, 1)
-    best = labels[extractor.compare(rows, _templates(clean, max(_ENROLLED))).argmax(1)]
-    scores = extractor.compare(rows, rows)
-    pairs = torch.triu_indices(len(rows), len(rows), 1)
-    same = own[pairs[0]] == own[pairs[1]]
-    values = scores[pairs[0], pairs[1]]
-    genuine, impostor = values[same].numpy(), values[~same].numpy()
-    return {
-        "top1": (best == own).float().mean().item(),
-        "roc_auc": roc_auc(genuine, impostor),
-        "eer": equal_error_rate(genuine, impostor),
-    }
+def _smaller_probes(
+    extractor: FingerprintExtractor, models: Sequence[Tensor], side_px: int
+) -> dict[int, Tensor]:
+    """Fingerprints ``(M, P, D)`` of the middle of the probes, by side in pixels."""
+    smaller = {}
+    for side in (64, 128):
+        if side < side_px:
+            start = (side_px - side) // 2
+            window = slice(start, start + side)
+            smaller[side] = torch.stack(
+                [extractor.embed(images[-PROBES:, :, window, window]) for images in models]
+            )
+    return smaller

@@ -9,7 +9,7 @@ from typing import Any
 from modelprint.backbone import Backbone
 from modelprint.errors import InvalidOptionError, MissingExtraError
 from modelprint.training.card import model_card
-from modelprint.training.closed_form import fit_closed_form
+from modelprint.training.closed_form import closed_form_tasks, fit_closed_form
 from modelprint.training.config import TrainingConfig
 from modelprint.training.evaluate import finish, held_out_images
 from modelprint.training.loop import train_network
@@ -41,7 +41,8 @@ def train(config: TrainingConfig, out: str | Path, *, workers: int = 2) -> dict[
     _claim(run, config)
     network = config.recipe != "closed-form"
     backbone: Backbone
-    with tqdm(total=config.steps if network else config.models, desc="training") as bar:
+    total = config.steps if network else closed_form_tasks(config)
+    with tqdm(total=total, desc="training") as bar:
         if network:
             backbone = train_network(config, run, workers=workers, progress=bar.update)
             options: dict[str, Any] = {"depth": config.depth, "width": config.width}

@@ -1,0 +1,70 @@
+"""Adapting fingerprints to a gallery: what varies between images of one model counts for less.
+
+Training divides out what varies between images of one *synthetic* model. The enrolled images of
+real models show what varies in practice: other content, other styles, other processing. Their
+deviations from the mean of their model estimate a covariance, which is shrunk towards the identity
+that training has left and divided out as well (within-class covariance normalisation; Hatch,
+Kajarekar and Stolcke, Interspeech 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Deviations that the identity is worth: so many and the enrolled images weigh as much as training.
+_PRIOR_DEVIATIONS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """A linear map of fingerprints that shrinks the directions in which models vary.
+
+    Attributes:
+        directions: ``(R, D)`` float32, orthonormal rows; R may be 0.
+        gains: ``(R,)`` what is added of each direction, above -1; negative shrinks.
+    """
+
+    directions: Tensor
+    gains: Tensor
+
+    @classmethod
+    def fit(cls, fingerprints: Tensor, labels: Sequence[str] | Sequence[int]) -> Adaptation:
+        """Estimate it from enrolled images; models with a single image say nothing.
+
+        Args:
+            fingerprints: ``(N, D)`` float32 unit rows.
+            labels: N models.
+        """
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+        model = torch.tensor([numbers[label] for label in labels], dtype=torch.int64)
+        counts = torch.bincount(model, minlength=len(numbers))
+        freedom = int((counts - 1).clamp(min=0).sum())
+        D = fingerprints.shape[1]
+        if not freedom:
+            return cls(torch.empty(0, D), torch.empty(0))
+        rows = fingerprints.double()
+        means = torch.zeros(len(numbers), D, dtype=torch.float64).index_add_(0, model, rows)
+        deviations = (rows - (means / counts[:, None])[model])[counts[model] > 1]
+        # The smaller of the two Gram matrices has all the directions in which there is variance.
+        if len(deviations) < D:
+            variances, vectors = torch.linalg.eigh(deviations @ deviations.T)
+            vectors = deviations.T @ vectors / variances.clamp(min=1e-12).sqrt()
+        else:
+            variances, vectors = torch.linalg.eigh(deviations.T @ deviations)
+        kept = variances > 1e-6 * variances[-1].clamp(min=1e-12)
+        variances, vectors = variances[kept], vectors[:, kept]
+        # Over all D directions the variance is 1 on average, as is that of the identity.
+        relative = variances * D / variances.sum()
+        weight = freedom / (freedom + _PRIOR_DEVIATIONS)
+        gains = torch.rsqrt(1 + weight / (1 - weight) * relative) - 1
+        return cls(vectors.T.float().contiguous(), gains.float())
+
+    def __call__(self, fingerprints: Tensor) -> Tensor:
+        """Adapted fingerprints, ``(N, D)`` float32 unit rows."""
+        shares = fingerprints @ self.directions.T
+        return F.normalize(fingerprints + (shares * self.gains) @ self.directions, dim=1)

@@ -1,0 +1,71 @@
+"""Within-class covariance normalisation of fingerprints, from what is enrolled."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from modelprint.adaptation import _PRIOR_DEVIATIONS, Adaptation
+
+
+def enrolled(models: int, images: int, dim: int = 24, nuisance: float = 0.8):
+    """Unit rows that vary within every model along the first axis most of all."""
+    generator = np.random.default_rng(3)
+    centres = generator.normal(size=(models, 1, dim))
+    noise = 0.1 * generator.normal(size=(models, images, dim))
+    noise[:, :, 0] += nuisance * generator.normal(size=(models, images))
+    rows = torch.from_numpy((centres + noise).reshape(-1, dim)).float()
+    return F.normalize(rows, dim=1), [m for m in range(models) for _ in range(images)]
+
+
+def slow(rows, labels, probes):
+    """The same by the textbook: shrunk covariance, inverse square root."""
+    deviations = []
+    for label in set(labels):
+        own = rows[[i for i, own in enumerate(labels) if own == label]].double().numpy()
+        if len(own) > 1:
+            deviations.append(own - own.mean(axis=0))
+    freedom = sum(len(d) - 1 for d in deviations)
+    covariance = sum(d.T @ d for d in deviations)
+    covariance = covariance * len(covariance) / np.trace(covariance)
+    weight = freedom / (freedom + _PRIOR_DEVIATIONS)
+    shrunk = (1 - weight) * np.eye(len(covariance)) + weight * covariance
+    values, vectors = np.linalg.eigh(shrunk)
+    mapped = probes.double().numpy() @ (vectors / np.sqrt(values)) @ vectors.T
+    return torch.from_numpy(mapped / np.linalg.norm(mapped, axis=1, keepdims=True)).float()
+
+
+# With few rows the Gram matrix of images is the smaller one, with many that of dimensions.
+@pytest.mark.parametrize(("models", "images"), [(3, 4), (20, 10)])
+def test_it_is_the_inverse_root_of_the_shrunk_covariance(models, images):
+    rows, labels = enrolled(models, images)
+    probes = F.normalize(torch.from_numpy(np.random.default_rng(1).normal(size=(7, 24))).float())
+    adapted = Adaptation.fit(rows, labels)(probes)
+    torch.testing.assert_close(adapted, slow(rows, labels, probes), atol=1e-5, rtol=0)
+
+
+def test_what_varies_within_models_counts_less_and_more_images_say_so_more_firmly():
+    axis = torch.eye(24)[:1]
+    mixed = F.normalize(axis + torch.eye(24)[1:2], dim=1)
+    shares = []
+    for images in (2, 10, 60):
+        adaptation = Adaptation.fit(*enrolled(10, images))
+        shares.append((adaptation(mixed) @ axis.T).item())
+    assert 0.7 > shares[0] > shares[1] > shares[2] > 0
+
+
+def test_single_images_of_models_change_nothing():
+    rows, _ = enrolled(5, 1)
+    for adaptation in (Adaptation.fit(rows, list("abcde")), Adaptation.fit(rows[:0], [])):
+        torch.testing.assert_close(adaptation(rows), rows)
+    twice = Adaptation.fit(torch.cat([rows, rows[:1]]), [*"abcde", "a"])
+    assert len(twice.directions) <= 1
+    torch.testing.assert_close(twice(rows), rows)
+
+
+def test_the_order_of_enrolment_does_not_matter():
+    rows, labels = enrolled(6, 5)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(rows)))
+    one = Adaptation.fit(rows, labels)(rows)
+    other = Adaptation.fit(rows[order], [labels[i] for i in order])(rows)
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
