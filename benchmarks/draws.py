@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.folder import PHOTOGRAPH, BenchmarkFolder
+from modelprint.embedder import Embedder
 from modelprint.index import Index, Row
+from modelprint.reference import Reference
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -54,13 +56,29 @@ class Draw:
         out = set(order[: len(order) // 2])
         return cls(np.array(chosen), tested, np.array([model in out for model in folder.models]))
 
-    def templates(self, folder: BenchmarkFolder, fingerprints: Tensor, enrolled: int) -> Tensor:
-        """Mean fingerprints (L, D) of each model's first `enrolled` images, as a gallery has."""
-        images = self.enrolled[:, :enrolled].ravel()
+    def gallery(
+        self,
+        folder: BenchmarkFolder,
+        embedder: Embedder,
+        fingerprints: Tensor,
+        enrolled: int,
+        models: Bools | None = None,
+    ) -> Reference:
+        """A gallery of each model's first `enrolled` images.
+
+        Args:
+            folder: The folder.
+            embedder: Made the fingerprints.
+            fingerprints: (N, D) of the folder's images.
+            enrolled: How many images per model.
+            models: (L,) which models are enrolled; None for all.
+        """
+        chosen = self.enrolled if models is None else self.enrolled[models]
+        images = chosen[:, :enrolled].ravel()
         rows = tuple(
             Row(folder.models[folder.model_of[i]], folder.keys[i], folder.keys[i]) for i in images
         )
-        return Index(fingerprints[torch.from_numpy(images)], rows).templates.fingerprints
+        return Reference(embedder, Index(fingerprints[torch.from_numpy(images)], rows))
 
 
 def _hash(name: str) -> bytes:

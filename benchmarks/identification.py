@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from benchmarks.draws import Draw
 from benchmarks.figures import Figure, measure, ratio
 from benchmarks.folder import PHOTOGRAPH
-from modelprint.calibration import Calibration
-from modelprint.decision import Candidate, decide_identity
 from modelprint.metrics.scores import top_k_hits, wins
+from modelprint.reference import Reference
+from modelprint.rules import decide_identity
+from modelprint.usability import Problem
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -53,8 +54,9 @@ def open_set(
     scores: Sequence[Floats],
     draws: Sequence[Draw],
     model_of: Ints,
-    flat_share: Floats,
-    calibration: Calibration | None,
+    side_px: Ints,
+    problems: Sequence[Problem | None],
+    galleries: Sequence[Reference],
     *,
     enrolled: int,
     resamples: int,
@@ -65,11 +67,13 @@ def open_set(
     one by one, for each is by another camera.
 
     Args:
-        scores: for each draw, (N, L) score of each image against each model's template.
+        scores: for each draw, (N, G) score of each image against each model of its gallery, in the
+            order of the folder.
         draws: the draws; their left-out models are not in the gallery.
         model_of: (N,) model of each image, PHOTOGRAPH for photographs.
-        flat_share: (N,) share of flat pixels, which the decision rule asks for.
-        calibration: of the scores; None leaves all but OSCR undefined.
+        side_px: (N,) smaller sides of the images, which the calibration asks for.
+        problems: N, why an image cannot be judged, if so.
+        galleries: for each draw; without a calibration, all but OSCR is undefined.
         enrolled: images behind each template.
         resamples: bootstrap resamples.
 
@@ -84,8 +88,8 @@ def open_set(
     group[model_of == PHOTOGRAPH] = L + np.arange(photographs)
     kinds = [L, photographs] if photographs else [L]
     parts = [
-        _OpenSetDraw.of(*pair, model_of, group, flat_share, calibration, enrolled)
-        for pair in zip(scores, draws, strict=True)
+        _OpenSetDraw.of(table, draw, model_of, group, side_px, problems, gallery, enrolled)
+        for table, draw, gallery in zip(scores, draws, galleries, strict=True)
     ]
 
     def share(answer: str, asked: str, groups: slice) -> Figure | None:
@@ -95,7 +99,7 @@ def open_set(
             return np.asarray(np.mean(each, axis=0))
 
         value = float(statistic(np.ones((1, L + photographs)))[0])
-        if calibration is None or np.isnan(value):
+        if galleries[0].calibration is None or np.isnan(value):
             return None
         return measure(value, statistic, kinds, resamples=resamples)
 
@@ -142,20 +146,20 @@ class _OpenSetDraw:
         draw: Draw,
         model_of: Ints,
         group: Ints,
-        flat_share: Floats,
-        calibration: Calibration | None,
+        side_px: Ints,
+        problems: Sequence[Problem | None],
+        gallery: Reference,
         enrolled: int,
     ) -> _OpenSetDraw:
-        gallery = np.flatnonzero(~draw.left_out)
-        table = scores[:, gallery]
-        best, top = gallery[table.argmax(axis=1)], table.max(axis=1)
-        is_known = draw.tested & np.isin(model_of, gallery)
-        is_unknown = ~np.isin(model_of, gallery)
+        enrolled_models = np.flatnonzero(~draw.left_out)
+        best, top = enrolled_models[scores.argmax(axis=1)], scores.max(axis=1)
+        is_known = draw.tested & np.isin(model_of, enrolled_models)
+        is_unknown = ~np.isin(model_of, enrolled_models)
         correct = best == model_of
         accepted = np.array(
             [
-                _is_match(row, flat, calibration, enrolled)
-                for row, flat in zip(table, flat_share, strict=True)
+                _is_match(row, int(side), problem, gallery, enrolled)
+                for row, side, problem in zip(scores, side_px, problems, strict=True)
             ]
         )
         G = int(group.max()) + 1
@@ -181,19 +185,20 @@ class _OpenSetDraw:
 
 
 def _is_match(
-    scores: Floats, flat_share: float, calibration: Calibration | None, enrolled: int
+    scores: Floats,
+    side_px: int,
+    problem: Problem | None,
+    gallery: Reference,
+    enrolled: int,
 ) -> bool:
     """Whether `Gallery.identify` would name a model, given the scores of its enrolled models."""
+    calibration = gallery.calibration
     if calibration is None:
         return False
-    candidates = [
-        Candidate("", score, calibration.p_value(score, enrolled))
-        for score in sorted(scores.tolist(), reverse=True)
-    ]
     verdict = decide_identity(
-        candidates,
+        gallery.rank_models(scores.tolist(), side_px),
         fpr=calibration.default_fpr,
-        finest_p=calibration.finest_p(enrolled),
-        flat_share=flat_share,
+        finest_p=calibration.finest_p(enrolled, side_px),
+        unusable=problem,
     )
     return verdict.decision == "match"

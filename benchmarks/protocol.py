@@ -26,9 +26,13 @@ from benchmarks.draws import Draw
 from benchmarks.figures import Figure
 from benchmarks.folder import NOT_SHARED, BenchmarkFolder
 from benchmarks.identification import open_set, top1
+from benchmarks.likelihood import llr_cost
 from benchmarks.pairs import PairBlocks
-from modelprint.embedder import Embedder, calibration_of, fingerprints_of, scores_between
+from modelprint.comparison import symmetric
+from modelprint.embedder import Embedder, fingerprints_of, scorer_of
 from modelprint.images import LoadedImage, load_image
+from modelprint.reference import Reference
+from modelprint.usability import Problem, usability_of
 
 Floats = NDArray[np.float64]
 Figures = dict[str, Figure | None]
@@ -74,12 +78,14 @@ class Embedded:
 
     Attributes:
         fingerprints: (N, D) float32, unit rows.
-        flat_share: (N,) share in [0, 1] of flat pixels.
+        side_px: (N,) smaller side of each image in pixels.
+        problems: N, why an image cannot be judged, if so.
         embedded_s: time in seconds that the embedder took.
     """
 
     fingerprints: Tensor
-    flat_share: Floats
+    side_px: NDArray[np.int64]
+    problems: tuple[Problem | None, ...]
     embedded_s: float
 
 
@@ -94,8 +100,8 @@ def evaluate(
 
     Returns:
         For each condition, figures by name: "top1_10", "top1_3", "top1_1", "auc", "eer",
-        "shared_auc", "shared_images_auc", those of `open_set`, "subset_top1", "subset_auc". None
-        where the folder or the embedder lacks what the figure needs.
+        "shared_auc", "shared_images_auc", those of `open_set`, "cllr", "subset_top1",
+        "subset_auc". None where the folder or the embedder lacks what the figure needs.
     """
     draws = [Draw.of(folder, enrolled=plan.enrolled, seed=seed) for seed in plan.seeds]
     results: dict[str, Figures] = {}
@@ -118,14 +124,16 @@ def evaluate(
 def embed(embedder: Embedder, folder: BenchmarkFolder, condition: Condition) -> Embedded:
     """Fingerprints of all images under a condition, streaming through memory in batches."""
     fingerprints: list[Tensor] = []
-    flat_share: list[float] = []
+    side_px: list[int] = []
+    problems: list[Problem | None] = []
     embedded_s = 0.0
     for batch in _batches(folder, condition):
         start = time.perf_counter()
         fingerprints.append(fingerprints_of(embedder, batch))
         embedded_s += time.perf_counter() - start
-        flat_share.extend(image.flat_share for image in batch)
-    return Embedded(torch.cat(fingerprints), np.array(flat_share), embedded_s)
+        side_px.extend(image.side_px for image in batch)
+        problems.extend(usability_of(image).problem for image in batch)
+    return Embedded(torch.cat(fingerprints), np.array(side_px), tuple(problems), embedded_s)
 
 
 def _batches(folder: BenchmarkFolder, condition: Condition) -> Iterator[list[LoadedImage]]:
@@ -151,23 +159,29 @@ def _identification(
     everyone = range(len(folder.models))
     figures: Figures = {}
     for size in plan.gallery_sizes:
-        scores = [
-            _scores(embedder, test.fingerprints, draw.templates(folder, reference, size))
-            for draw in draws
-        ]
+        wholes = [draw.gallery(folder, embedder, reference, size) for draw in draws]
+        scores = [_scores(whole, test.fingerprints) for whole in wholes]
         figures[f"top1_{size}"] = top1(
             scores, draws, folder.model_of, everyone, resamples=plan.resamples
         )
         if size == plan.enrolled:
+            figures["cllr"] = llr_cost(
+                scores, draws, folder.model_of, test.side_px, wholes, resamples=plan.resamples
+            )
             figures["subset_top1"] = top1(
                 scores, draws, folder.model_of, _subset(folder), resamples=plan.resamples
             )
+            galleries = [
+                draw.gallery(folder, embedder, reference, size, ~draw.left_out) for draw in draws
+            ]
+            halves = [_scores(gallery, test.fingerprints) for gallery in galleries]
             figures |= open_set(
-                scores,
+                halves,
                 draws,
                 folder.model_of,
-                test.flat_share,
-                calibration_of(embedder),
+                test.side_px,
+                test.problems,
+                galleries,
                 enrolled=size,
                 resamples=plan.resamples,
             )
@@ -177,7 +191,7 @@ def _identification(
 def _verification(
     embedder: Embedder, folder: BenchmarkFolder, plan: Plan, reference: Tensor, test: Tensor
 ) -> Figures:
-    scores = _scores(embedder, test, reference)
+    scores = symmetric(scorer_of(embedder), test, reference).double().numpy()
     model, photo = folder.model_of, folder.photo_of
     two_images = ~np.eye(len(model), dtype=bool)
     shared = (photo != NOT_SHARED)[:, None] & (photo != NOT_SHARED) & two_images
@@ -206,5 +220,6 @@ def _subset(folder: BenchmarkFolder) -> list[int]:
     return found if len(found) > 1 else []
 
 
-def _scores(embedder: Embedder, a: Tensor, b: Tensor) -> Floats:
-    return scores_between(embedder, a, b).double().numpy()
+def _scores(gallery: Reference, test: Tensor) -> Floats:
+    """Scores (N, L) of test images against the models of a gallery, as it would give them."""
+    return gallery.score(test, gallery.index.templates.fingerprints).double().numpy()

@@ -55,7 +55,7 @@ def calibration(comparisons: int) -> Calibration:
     """For scores of unrelated models, which are directions drawn at random."""
     directions = np.random.default_rng(0).normal(size=(comparisons, DIM))
     scores = 10 * directions[:, 0] / np.linalg.norm(directions, axis=1)
-    return Calibration.fit({1: 1.1 * scores, 4: scores}, source="random directions")
+    return Calibration.fit({(1, 64): 1.1 * scores, (4, 64): scores}, source="random directions")
 
 
 class CalibratedEmbedder(CosineEmbedder):
@@ -78,3 +78,35 @@ def filled_gallery() -> Gallery:
     for label, model in MODELS.items():
         gallery.enroll(label, pictures(model, range(4)))
     return gallery
+
+
+def sibling_picture(model: int, sibling: int, number: int, apart: float = 4.0) -> np.ndarray:
+    """Picture `number` by a fine-tune of a model: its greys, moved a little."""
+    move = apart * np.random.default_rng([model, 2, sibling]).normal(size=DIM)
+    pixels = picture(model, 10_000 * (sibling + 1) + number).astype(np.float64)
+    pixels += move.repeat(SIDE_PX // DIM)[None, :, None]
+    return pixels.clip(0, 255).round().astype(np.uint8)
+
+
+@cache
+def likely_calibration(comparisons: int = 20_000) -> Calibration:
+    """With likelihood ratios as well: made-up models and their pictures as directions."""
+    generator = np.random.default_rng(1)
+    models = 30 * generator.normal(size=(comparisons, 1, DIM))
+    images = models + 8 * generator.normal(size=(comparisons, 5, DIM))
+    images /= np.linalg.norm(images, axis=2, keepdims=True)
+    impostors, genuine = {}, {}
+    for n in (1, 4):
+        templates = images[:, :n].mean(1)
+        templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+        genuine[n, SIDE_PX] = 10 * (images[:, 4] * templates).sum(1)
+        impostors[n, SIDE_PX] = 10 * (images[:, 4] * np.roll(templates, 1, axis=0)).sum(1)
+    return Calibration.fit(impostors, genuine, source="random directions")
+
+
+class LikelyEmbedder(CalibratedEmbedder):
+    """Its calibration knows genuine scores too."""
+
+    def __init__(self, name: str = "fake") -> None:
+        super().__init__(name)
+        self.calibration = likely_calibration()

@@ -13,7 +13,7 @@ from benchmarks.conditions import CONDITIONS
 from benchmarks.protocol import Plan
 from modelprint.calibration import Calibration
 
-SIDE_PX = 40
+SIDE_PX = 96
 DIM = 8
 COUNTS = {"dalle_mini": 8, "other_a": 9, "other_b": 8, "sd14": 7}
 SHARED = 3
@@ -46,8 +46,12 @@ class ScoringEmbedder(WeakEmbedder):
     digest = hashlib.sha256(b"scoring").hexdigest()
     calibration = Calibration.fit(
         {
-            1: np.random.default_rng(1).normal(0, 2, 900),
-            4: np.random.default_rng(2).normal(0, 1, 900),
+            (1, 64): np.random.default_rng(1).normal(0, 2, 900),
+            (4, 64): np.random.default_rng(2).normal(0, 1, 900),
+        },
+        {
+            (1, 64): np.random.default_rng(3).normal(2, 2, 90),
+            (4, 64): np.random.default_rng(4).normal(2, 1, 90),
         },
         source="made up",
         default_fpr=0.3,
@@ -74,7 +78,9 @@ def write_folder(root):
         shared = SHARED if name.startswith("other") else 0
         for number in range(count):
             stem = f"shared{number:02}" if number < shared else f"{number:02}"
-            write_picture(root / "images" / name / f"{stem}.png", model, number)
+            # The last one looks as if the next model had made it, and is mismatched.
+            shown = (model + 1) % len(COUNTS) if number == count - 1 else model
+            write_picture(root / "images" / name / f"{stem}.png", shown, number)
     for number in range(PHOTOGRAPHS):
         write_picture(root / "real" / f"{number:02}.png", 50 + number, 0)
     # Looks like a model but is nearly flat: the decision rule must refuse to judge it.
@@ -94,6 +100,7 @@ class Slow:
         self.photographs = sorted((path / "real").glob("*.png"))
         self.models = sorted(COUNTS)
         self.embedder = ScoringEmbedder()
+        self.sizes = {}
         self.reference = {f: self.fingerprint(f, "clean") for f in self.everything}
         self.test = {f: self.fingerprint(f, condition) for f in self.everything}
 
@@ -104,6 +111,7 @@ class Slow:
     def fingerprint(self, file, condition):
         pixels = np.asarray(Image.open(file))
         pixels = CONDITIONS[condition](pixels, f"{file.parent.name}/{file.stem}")
+        self.sizes[file] = pixels.shape[:2]
         strips = [strip.mean() for strip in np.array_split(pixels, DIM, axis=1)]
         row = np.array(strips) - 127
         return (row / np.linalg.norm(row)).astype(np.float32)
@@ -111,6 +119,9 @@ class Slow:
     def score(self, test, reference):
         a, b = torch.from_numpy(test)[None], torch.from_numpy(reference)[None]
         return self.embedder.compare(a, b).item()
+
+    def both_ways(self, a, b):
+        return (self.score(a, b) + self.score(b, a)) / 2
 
     def draw(self, seed):
         enrolled = {}
@@ -141,10 +152,20 @@ class Slow:
                 if f not in enrolled[f.parent.name]:
                     yield f.parent.name, self.best(f, few, self.models)[0] == f.parent.name
 
+    def ratios(self, seed):
+        """(model, other model, LLR) of every test image against every model in one draw."""
+        enrolled, _ = self.draw(seed)
+        for f in self.files:
+            for model in self.models:
+                if f not in enrolled[f.parent.name]:
+                    score = self.best(f, enrolled, [model])[1]
+                    side_px = min(self.sizes[f])
+                    yield f.parent.name, model, self.embedder.calibration.llr(score, 4, side_px)
+
     def pairs(self, keep):
         """(model, other model, score) of every pair that is kept, both ways round."""
         return [
-            (a.parent.name, b.parent.name, self.score(self.test[a], self.reference[b]))
+            (a.parent.name, b.parent.name, self.both_ways(self.test[a], self.reference[b]))
             for a, b in product(self.files, self.files)
             if a != b and keep(a, b)
         ]

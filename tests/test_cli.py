@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -183,11 +184,13 @@ def test_an_interruption_is_no_traceback(monkeypatch, capsys):
 
 def test_env_names_versions_and_weights(capsys):
     assert cli.main(["env"]) == 0
-    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    out = capsys.readouterr().out
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert rows["torch"] == torch.__version__
     assert rows["digest"] == FingerprintExtractor.from_pretrained().digest
+    assert "synthesis on cpu  backend torch: the device is 'cpu', not 'cuda'" in out
     assert cli.main(["env", "--weights", "/none"]) == 0
-    assert "weights          cannot be used" in capsys.readouterr().out
+    assert re.search(r"\nweights +cannot be used: ", capsys.readouterr().out)
 
 
 def test_weights_and_device_are_those_asked_for(monkeypatch):

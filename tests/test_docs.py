@@ -25,6 +25,10 @@ def folder(tmp_path, monkeypatch):
     images = {
         **{f"samples/sdxl/{i:02d}.png": (1, i) for i in range(4)},
         **{f"samples/flux/{i:02d}.png": (2, i) for i in range(4)},
+        **{f"samples/pixart/{i:02d}.png": (5, i) for i in range(4)},
+        **{f"samples/pixart-lora-x/{i:02d}.png": (6, i) for i in range(4)},
+        **{f"strangers/dalle/{i:02d}.png": (7, i) for i in range(10)},
+        **{f"strangers/glide/{i:02d}.png": (8, i) for i in range(10)},
         **{"suspect.png": (1, 50), "other.png": (2, 50)},
         **{f"inbox/{i}.png": (3, i) for i in range(2)},
         **{f"photos/{i}.png": (4, i) for i in range(2)},

@@ -31,7 +31,7 @@ def test_enrolments_add_up_and_labels_keep_their_order(gallery):
 
 
 def test_a_template_is_the_mean_of_its_images_whatever_their_order():
-    embedder = CosineEmbedder()
+    embedder = CalibratedEmbedder()  # its scores, ten times the cosine, adapt to no gallery
     images = pictures(1, range(5))
     at_once, in_two = Gallery(embedder), Gallery(embedder)
     at_once.enroll("a", images)
@@ -43,7 +43,7 @@ def test_a_template_is_the_mean_of_its_images_whatever_their_order():
     expected = embedder.embed([load_image(probe)])[0].double() @ (mean / mean.norm())
     for gallery in (at_once, in_two):
         scores = {c.label: c.score for c in gallery.identify(probe).candidates}
-        assert scores["a"] == pytest.approx(expected.item(), abs=1e-6)
+        assert scores["a"] == pytest.approx(10 * expected.item(), abs=1e-5)
 
 
 def test_all_kinds_of_images_can_be_enrolled(gallery, tmp_path):
@@ -115,8 +115,8 @@ def test_unusable_labels_are_refused(gallery, label):
 
 
 def test_labels_may_be_in_any_language(gallery):
-    gallery.enroll("模型 5 / größer 🖼", pictures(9, range(2)))
-    assert gallery.identify(picture(9, 50)).label == "模型 5 / größer 🖼"
+    gallery.enroll("模型 5/größer 🖼", pictures(9, range(2)))
+    assert gallery.identify(picture(9, 50)).label == "模型 5/größer 🖼"
 
 
 def test_progress_counts_every_image_once(gallery):

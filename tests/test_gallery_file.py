@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import stat
@@ -5,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fakes import DIM, CalibratedEmbedder, CosineEmbedder, picture, pictures
@@ -144,7 +146,7 @@ def test_a_changed_byte_is_noticed_or_harmless(gallery, saved):
 
 
 def test_a_newer_format_is_refused_kindly_whatever_else_it_holds(saved):
-    rewrite(saved, json.dumps({"format_version": 2, "surprise": True}))
+    rewrite(saved, json.dumps({"format_version": 3, "surprise": True}))
     assert_refused(saved, "newer modelprint.*pip install -U modelprint")
 
 
@@ -197,17 +199,25 @@ HASHES = [f"{i:064d}" for i in range(6)]
         ({"rows": {}}, "rows is not of type list"),
         ({"rows": []}, r"header says \[0, 16\]"),
         ({"rows": [None] * 6}, "row 0 is not"),
-        ({"rows": [["sdxl", sha] for sha in HASHES]}, "row 0 is not"),
-        ({"rows": [["sdxl", sha, None] for sha in HASHES]}, "row 0 is not"),
-        ({"rows": [["sdxl", HASHES[0], "x"]] * 6}, "enrolled already"),
-        ({"rows": [["sdxl", "short", "x"]] * 6}, "row 0 has no sha256"),
-        ({"rows": [["", sha, "x"] for sha in HASHES]}, "label ''"),
-        ({"rows": [["a\nb", sha, "x"] for sha in HASHES]}, "control characters"),
-        ({"rows": [["sdxl", sha, "x"] for sha in HASHES]}, "wrong digest"),
+        ({"rows": [["sdxl", sha, "x"] for sha in HASHES]}, "row 0 is not"),
+        ({"rows": [["sdxl", sha, None, 0, 64] for sha in HASHES]}, "row 0 is not"),
+        ({"rows": [["sdxl", HASHES[0], "x", 0, 64]] * 6}, "enrolled already"),
+        ({"rows": [["sdxl", "short", "x", 0, 64]] * 6}, "row 0 has no sha256"),
+        ({"rows": [["", sha, "x", 0, 64] for sha in HASHES]}, "label ''"),
+        ({"rows": [["a\nb", sha, "x", 0, 64] for sha in HASHES]}, "control characters"),
+        ({"rows": [["sdxl", sha, "x", 0, 64] for sha in HASHES]}, "wrong digest"),
+        ({"rows": [["sdxl", sha, "x", True, 64] for sha in HASHES]}, "row 0 is not"),
+        ({"rows": [["sdxl", sha, "x", -1, 64] for sha in HASHES]}, "negative"),
+        ({"rows": [["sdxl", sha, "x", 0, 2**31] for sha in HASHES]}, "huge"),
+        ({"calibration": []}, "calibration is not of type dict"),
+        ({"calibration": {}}, "calibration is not one"),
+        ({"calibration": {"fitted_to": "x", "tables": {}}}, "calibration is not one"),
+        ({"calibration": {"fitted_to": None, "tables": {}}}, "calibration cannot be used"),
         ({"extractor_digest": "0" * 63}, "not a sha256"),
         ({"extractor_digest": None}, "not of type str"),
         ({"extractor_digest": "0" * 64}, "wrong digest"),
-        ({"digest": "0" * 64}, "wrong digest"),
+        ({"checksum": "0" * 64}, "wrong digest"),
+        ({"checksum": None}, "checksum is not of type str"),
     ],
 )
 def test_a_changed_header_is_refused(saved, change, why):
@@ -256,6 +266,100 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
         assert_refused(tmp_path / "fifo", "not a file")
 
 
+# Format 1
+
+
+def written_by_the_first_version(path):
+    """Two models as modelprint 0.1 wrote them, byte by byte."""
+    rows = [["sdxl", f"{1:064x}", "a.png"], ["sdxl", f"{2:064x}", "b.png"]]
+    rows += [["a / b", f"{3:064x}", "c.png"]]  # no path of today's, and yet a label
+    values = np.zeros((3, DIM), "<f4")
+    values[[0, 1, 2], [0, 1, 2]] = 1
+    extractor = CalibratedEmbedder().digest
+    whole = hashlib.sha256(f"modelprint gallery {extractor}\n".encode())
+    for (label, sha256, _), row in zip(rows, values, strict=True):
+        whole.update(json.dumps([label, sha256]).encode() + b"\n" + row.tobytes())
+    gallery = {
+        "format_version": 1,
+        "extractor_digest": extractor,
+        "digest": whole.hexdigest(),
+        "dim": DIM,
+        "rows": rows,
+    }
+    header = json.dumps(
+        {
+            "__metadata__": {"modelprint_gallery": json.dumps(gallery, separators=(",", ":"))},
+            "fingerprints": {
+                "dtype": "F32",
+                "shape": [3, DIM],
+                "data_offsets": [0, values.nbytes],
+            },
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + values.tobytes())
+    return whole.hexdigest()
+
+
+def test_a_file_of_the_first_format_is_read_and_saved_in_the_new_one(tmp_path):
+    path = tmp_path / "old.gallery"
+    digest = written_by_the_first_version(path)
+    gallery = Gallery.load(path, CalibratedEmbedder())
+    assert gallery.labels == ("sdxl", "a / b")
+    assert gallery.digest == digest
+    rows = gallery._index.rows
+    assert [row.name for row in rows] == ["a.png", "b.png", "c.png"]
+    assert {(row.enrolment, row.side_px) for row in rows} == {(0, 0)}
+    gallery.enroll("sdxl", pictures(1, range(2)))
+    assert [row.enrolment for row in gallery._index.rows] == [0, 0, 0, 1, 1]
+    gallery.save(path)
+    assert header_of(path)["format_version"] == 2
+    assert Gallery.load(path, CalibratedEmbedder()).digest == gallery.digest
+
+
+def test_a_damaged_file_of_the_first_format_is_refused(tmp_path):
+    path = tmp_path / "old.gallery"
+    written_by_the_first_version(path)
+    rewrite(path)
+    Gallery.load(path, CalibratedEmbedder())
+    rewrite(path, {"digest": "0" * 64})
+    assert_refused(path, "wrong digest")
+    written_by_the_first_version(path)
+    rewrite(path, {"rows": [["sdxl", sha, "x", 0, 64] for sha in HASHES[:3]]})
+    assert_refused(path, "row 0 is not")
+    written_by_the_first_version(path)
+    rewrite(path, {"calibration": None})
+    assert_refused(path, "fields")
+
+
+# What format 2 adds
+
+
+def test_enrolments_and_sides_are_kept(gallery, saved):
+    gallery.enroll("sdxl", pictures(1, range(10, 12)))
+    gallery.save(saved)
+    rows = Gallery.load(saved, CalibratedEmbedder())._index.rows
+    assert [row.enrolment for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert {row.side_px for row in rows} == {64}
+
+
+def test_a_calibration_of_the_gallerys_own_is_kept(gallery, saved):
+    plain = gallery.digest
+    gallery.calibrate(fpr=0.2)
+    gallery.save(saved)
+    loaded = Gallery.load(saved, CalibratedEmbedder())
+    assert loaded.calibration == gallery.calibration
+    assert loaded.calibration.default_fpr == 0.2
+    assert loaded.digest == gallery.digest != plain
+    rewrite(saved, {"calibration": None})
+    assert_refused(saved, "wrong digest")
+    gallery.save(saved)
+    described = header_of(saved)["calibration"]
+    described["tables"]["tables"] = []
+    rewrite(saved, {"calibration": described})
+    assert_refused(saved, "calibration cannot be used: expected impostor tables")
+
+
 # Saving
 
 
@@ -285,9 +389,9 @@ def test_a_process_killed_while_saving_leaves_the_old_file(saved):
 import os, pathlib, sys
 sys.path[:0] = {sys.path!r}
 from modelprint.gallery_file import read_gallery, write_gallery
-index, digest = read_gallery({str(saved)!r})
+content = read_gallery({str(saved)!r})
 pathlib.Path.replace = lambda *args: os._exit(9)
-write_gallery({str(saved)!r}, index.without_label("sdxl"), digest)
+write_gallery({str(saved)!r}, content.index.without_label("sdxl"), content.extractor_digest)
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
     assert done.returncode == 9

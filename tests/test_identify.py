@@ -34,7 +34,7 @@ def test_the_answer_is_complete(gallery):
     scores = [c.score for c in answer.candidates]
     assert scores == sorted(scores, reverse=True)
     calibration = gallery.extractor.calibration
-    assert [c.p_value for c in answer.candidates] == [calibration.p_value(s, 4) for s in scores]
+    assert [c.p_value for c in answer.candidates] == [calibration.p_value(s, 4, 64) for s in scores]
     assert (answer.fpr, answer.image, answer.image_sha256) == (0.05, "x.png", image.sha256)
     assert answer.extractor_digest == gallery.extractor.digest
     assert answer.error is None
@@ -78,14 +78,19 @@ def test_without_a_calibration_models_are_ranked_and_nothing_is_decided():
 def test_a_nearly_flat_image_gets_no_claim(gallery):
     strips = np.repeat(picture(2, 99)[:1, ::4], 640, axis=1).repeat(64, axis=0)
     answer = gallery.identify(strips)
-    assert answer.decision == "inconclusive"
+    assert (answer.decision, answer.reason_code) == ("inconclusive", "too_flat")
     assert "nearly flat" in answer.reason
 
 
-def test_small_and_enrolled_images_are_warned_of(gallery):
+def test_a_small_image_gets_no_claim(gallery):
+    answer = gallery.identify(picture(2, 99, side_px=48))
+    assert (answer.decision, answer.reason_code) == ("inconclusive", "too_small")
+    assert "48 x 48 px, fewer than 64 a side" in answer.reason
+    assert gallery.verify(picture(2, 99, side_px=48), "flux").reason_code == "too_small"
+
+
+def test_enrolled_images_are_warned_of(gallery):
     assert gallery.identify(picture(2, 99)).warnings == ()
-    small = gallery.identify(picture(2, 99, side_px=48))
-    assert "fewer than 64 px" in small.warnings[0]
     assert "itself enrolled as flux" in gallery.identify(picture(2, 1)).warnings[0]
     assert "itself enrolled as flux" in gallery.verify(picture(2, 1), "sdxl").warnings[0]
 

@@ -65,6 +65,23 @@ def test_oscr_is_that_of_slow_loops(both):
     assert fast["oscr"].value == pytest.approx(np.mean(each), abs=1e-6)
 
 
+def test_the_cost_of_likelihood_ratios_is_that_of_slow_loops(both):
+    fast, slow = both
+    each = [split(slow.ratios(seed)) for seed in PLAN.seeds]
+    assert fast["cllr"].value == pytest.approx(np.mean([metrics.cllr(*pair) for pair in each]))
+
+
+def test_cost_intervals_resample_models(clean):
+    fast, slow = clean
+    draws = [list(slow.ratios(seed)) for seed in PLAN.seeds]
+    values = []
+    for times in resamples(slow.models):
+        pairs = [split(rows, times) for rows in draws]
+        known = all(positives and negatives for positives, negatives in pairs)
+        values.append(np.mean([metrics.cllr(*pair) for pair in pairs]) if known else None)
+    check_interval(fast["cllr"], values)
+
+
 def test_decisions_are_those_of_a_gallery(clean):
     fast, slow = clean
     shares = {key: [] for key in ("fpr", "fpr_models", "fpr_photos", "matched", "mismatched")}
@@ -143,7 +160,7 @@ def test_a_resample_weighs_a_pair_by_both_of_its_models(clean, monkeypatch):
     weights = np.array([list(times.values())], dtype=float)
     monkeypatch.setattr(pairs, "measure", lambda _value, statistic, *_, **__: statistic(weights)[0])
     scores = np.array(
-        [[slow.score(slow.test[a], slow.reference[b]) for b in slow.files] for a in slow.files]
+        [[slow.both_ways(slow.test[a], slow.reference[b]) for b in slow.files] for a in slow.files]
     )
     model_of = np.array([slow.models.index(f.parent.name) for f in slow.files])
     blocks = pairs.PairBlocks(scores, model_of, ~np.eye(len(scores), dtype=bool))

@@ -34,6 +34,8 @@ def test_candidates_are_shown_best_first():
     assert len(lines) == 4
     assert lines[2].split()[0] == "flux"
     assert float(lines[2].split()[1]) == pytest.approx(answer.candidates[0].score, abs=0.01)
+    assert lines[0].split() == ["candidate", "score", "p-value", "llr", "share"]
+    assert lines[2].split()[3:] == ["-", "100%"]
 
 
 def test_a_contact_sheet_holds_the_pictures_and_their_captions():

@@ -44,7 +44,7 @@ def photos(n: int, height: int = 40, width: int = 36, seed: int = 0) -> Tensor:
 
 @cache
 def calibration() -> Calibration:
-    return Calibration.fit({1: np.random.default_rng(0).normal(size=2000)}, source="made up")
+    return Calibration.fit({(1, 32): np.random.default_rng(0).normal(size=2000)}, source="made up")
 
 
 def config(backbone: str = "whitened-statistics", **options: object) -> dict[str, object]:

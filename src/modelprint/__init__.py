@@ -7,23 +7,33 @@ Enroll a few images of each model, then ask who made another one. Errors are in
 
 from modelprint import errors, metrics
 from modelprint.decision import Candidate, Identification, Verification
+from modelprint.discovering import discover
+from modelprint.discovery import Discovery
+from modelprint.evidence import Evidence
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery import Gallery, identify, verify
+from modelprint.health import GalleryHealth
+from modelprint.replaying import Replay, replay
 from modelprint.synthesis.space import DesignSpace
 from modelprint.synthesis.synthesizer import ModelSynthesizer
-
-__version__ = "0.1.0"
+from modelprint.version import __version__ as __version__
 
 __all__ = [
     "Candidate",
     "DesignSpace",
+    "Discovery",
+    "Evidence",
     "FingerprintExtractor",
     "Gallery",
+    "GalleryHealth",
     "Identification",
     "ModelSynthesizer",
+    "Replay",
     "Verification",
+    "discover",
     "errors",
     "identify",
     "metrics",
+    "replay",
     "verify",
 ]

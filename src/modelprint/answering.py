@@ -4,75 +4,92 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from modelprint.batches import Unreadable
-from modelprint.calibration import check_fpr
-from modelprint.decision import (
-    Candidate,
-    Identification,
-    Verification,
-    decide_claim,
-    decide_identity,
-    size_warnings,
-)
-from modelprint.embedder import Embedder, calibration_of, fingerprints_of, scores_between
+from modelprint.calibration import Calibration, check_fpr
+from modelprint.comparison import symmetric
+from modelprint.decision import Candidate, Identification, Verification
+from modelprint.embedder import Embedder, fingerprints_of
 from modelprint.images import LoadedImage
-from modelprint.index import Index
+from modelprint.index import Index, Templates
+from modelprint.lineage import is_within
+from modelprint.ranking import ranked
+from modelprint.reference import Reference
+from modelprint.rules import corrected_p, decide_claim, decide_identity, largest_p
+from modelprint.usability import usability_of
 
 
-def allowed_fpr(embedder: Embedder, fpr: float | None) -> float | None:
+def allowed_fpr(calibration: Calibration | None, fpr: float | None) -> float | None:
     """The caller's false-positive rate, or else the calibration's default, if there is one.
 
     Raises:
         InvalidOptionError: `fpr` is not in (0, 1).
     """
-    calibration = calibration_of(embedder)
     if fpr is not None:
         return check_fpr(fpr)
     return None if calibration is None else calibration.default_fpr
 
 
 def identify_batch(
-    embedder: Embedder,
-    index: Index,
-    fpr: float | None,
-    images: Sequence[LoadedImage | Unreadable],
+    reference: Reference, fpr: float | None, images: Sequence[LoadedImage | Unreadable]
 ) -> list[Identification]:
     """One answer per image, in order."""
     loaded = [image for image in images if isinstance(image, LoadedImage)]
-    if loaded:
-        fingerprints = fingerprints_of(embedder, loaded)
-        scores = scores_between(embedder, fingerprints, index.templates.fingerprints).tolist()
-    else:
-        scores = []
-    next_scores = iter(scores)
+    return identify_embedded(reference, fpr, images, fingerprints_of(reference.embedder, loaded))
+
+
+def identify_embedded(
+    reference: Reference,
+    fpr: float | None,
+    images: Sequence[LoadedImage | Unreadable],
+    fingerprints: Tensor,
+) -> list[Identification]:
+    """The same for images whose fingerprints `(n, D)` are known: of those that could be read."""
+    index = reference.index
+    of_models = _scores(reference, fingerprints, index.templates)
+    of_families = _scores(reference, fingerprints, index.families)
+    scores = zip(of_models, of_families, strict=True)
     return [
-        _unreadable(embedder, fpr, image)
+        _unreadable(reference, fpr, image)
         if isinstance(image, Unreadable)
-        else _identify(embedder, index, fpr, image, next(next_scores))
+        else _identify(reference, fpr, image, *next(scores))
         for image in images
     ]
 
 
 def verify_label(
-    embedder: Embedder, index: Index, fpr: float | None, image: LoadedImage, label: str
+    reference: Reference, fpr: float | None, image: LoadedImage, label: str
 ) -> Verification:
-    """Whether an enrolled model made the image.
+    """Whether an enrolled model, or one of a family of them, made the image.
+
+    A family is compared member by member and as a whole; its p-value is the smallest of these,
+    corrected for their number.
 
     Raises:
-        UnknownLabelError: No such model is enrolled.
+        UnknownLabelError: No such model is enrolled, nor any below that path.
     """
-    model, templates = index.position(label), index.templates
-    scores = scores_between(
-        embedder, fingerprints_of(embedder, [image]), templates.fingerprints[model, None]
-    )
-    return _verify(
-        embedder,
+    index = reference.index
+    members = index.templates.only(index.members(label))
+    wider = index.families.only([path for path in index.families.labels if is_within(path, label)])
+    fingerprint = fingerprints_of(reference.embedder, [image])
+    claimed: list[tuple[Candidate, int]] = []
+    for templates in (members, wider):
+        scores = _scores(reference, fingerprint, templates)[0]
+        for name, score, enrolled in zip(templates.labels, scores, templates.counts, strict=True):
+            claimed.append((_compared(reference, name, score, enrolled, image.side_px), enrolled))
+    best, enrolled = min(claimed, key=lambda pair: (pair[0].p_value or 1.0, -pair[0].score))
+    family = "" if members.labels == (label,) else "the family "
+    return _verification(
+        reference,
         fpr,
-        scores.item(),
-        enrolled=templates.counts[model],
-        claim=f"made by {label}",
-        images=(image,),
-        warnings=_enrolled_warnings(index, image),
+        best,
+        (image,),
+        label=label,
+        claim=f"made by {family}{label}",
+        enrolled=enrolled,
+        comparisons=len(claimed),
+        warnings=(*reference.warnings, *_enrolled_warnings(index, image)),
     )
 
 
@@ -80,110 +97,158 @@ def verify_pair(
     embedder: Embedder, fpr: float | None, a: LoadedImage, b: LoadedImage
 ) -> Verification:
     """Whether one model made both images."""
-    fingerprints = fingerprints_of(embedder, [a, b])
+    reference = Reference(embedder, Index.empty(embedder.dim))
+    first, second = fingerprints_of(embedder, [a, b]).unsqueeze(1)
+    score = symmetric(reference.score, first, second).item()
     same = "both are the same picture: that they are alike says nothing about who made them"
-    return _verify(
-        embedder,
+    return _verification(
+        reference,
         fpr,
-        scores_between(embedder, fingerprints[:1], fingerprints[1:]).item(),
-        enrolled=1,
+        _compared(reference, b.name, score, 1, min(a.side_px, b.side_px)),
+        (a, b),
+        label=None,
         claim="made by one model",
-        images=(a, b),
+        enrolled=1,
+        comparisons=1,
         warnings=(same,) if a.sha256 == b.sha256 else (),
     )
 
 
 def _identify(
-    embedder: Embedder, index: Index, fpr: float | None, image: LoadedImage, scores: list[float]
+    reference: Reference,
+    fpr: float | None,
+    image: LoadedImage,
+    of_models: list[float],
+    of_families: list[float],
 ) -> Identification:
-    templates = index.templates
-    best_first = sorted(range(len(scores)), key=lambda model: -scores[model])
-    candidates = tuple(
-        Candidate(
-            templates.labels[model],
-            scores[model],
-            _p_value(embedder, scores[model], templates.counts[model]),
-        )
-        for model in best_first
-    )
+    """The answer about an image with these scores against every model and every family."""
+    index, calibration = reference.index, reference.calibration
+    candidates = reference.rank_models(of_models, image.side_px)
+    paths, _, counts = index.families
+    families = ranked(paths, of_families, counts, image.side_px, calibration)
+    usable = usability_of(image)
     verdict = decide_identity(
         candidates,
+        families,
         fpr=fpr,
-        finest_p=_finest_p(embedder, templates.counts[best_first[0]]),
-        flat_share=image.flat_share,
+        finest_p=_finest_p(calibration, index.count(candidates[0].label), image.side_px),
+        unusable=usable.problem,
     )
     return Identification(
-        decision=verdict.decision,
-        label=candidates[0].label if verdict.decision == "match" else None,
+        **verdict._asdict(),
         candidates=candidates,
-        reason=verdict.reason,
+        families=families,
         fpr=fpr,
+        p_threshold=_threshold(reference, fpr, len(candidates)),
+        calibration_source=_source(calibration),
         image=image.name,
         image_sha256=image.sha256,
-        extractor_digest=embedder.digest,
-        warnings=_image_warnings(image) + _enrolled_warnings(index, image),
+        extractor_digest=reference.embedder.digest,
+        provenance=reference.provenance([image]),
+        warnings=(
+            *_decoding_warnings(image),
+            *usable.warnings,
+            *reference.warnings,
+            *_enrolled_warnings(index, image),
+        ),
     )
 
 
-def _unreadable(embedder: Embedder, fpr: float | None, image: Unreadable) -> Identification:
+def _unreadable(reference: Reference, fpr: float | None, image: Unreadable) -> Identification:
     return Identification(
         decision="inconclusive",
         label=None,
+        level=None,
+        related=None,
         candidates=(),
+        families=(),
+        reason_code="unreadable",
         reason="the image cannot be read",
         fpr=fpr,
+        p_threshold=_threshold(reference, fpr, len(reference.index.templates.labels)),
+        calibration_source=_source(reference.calibration),
         image=image.name,
         image_sha256=None,
-        extractor_digest=embedder.digest,
+        extractor_digest=reference.embedder.digest,
+        provenance=reference.provenance([]),
         error=image.error,
     )
 
 
-def _verify(
-    embedder: Embedder,
+def _verification(
+    reference: Reference,
     fpr: float | None,
-    score: float,
-    *,
-    enrolled: int,
-    claim: str,
+    best: Candidate,
     images: tuple[LoadedImage, ...],
+    *,
+    label: str | None,
+    claim: str,
+    enrolled: int,
+    comparisons: int,
     warnings: tuple[str, ...],
 ) -> Verification:
-    p_value = _p_value(embedder, score, enrolled)
+    """The record of a claim that `comparisons` were made for, of which this is the best."""
+    calibration = reference.calibration
+    usable = [usability_of(image) for image in images]
     verdict = decide_claim(
-        p_value,
+        best.p_value,
         fpr=fpr,
-        finest_p=_finest_p(embedder, enrolled),
-        flat_share=max(image.flat_share for image in images),
+        finest_p=_finest_p(calibration, enrolled, min(image.side_px for image in images)),
+        unusable=next((found.problem for found in usable if found.problem), None),
+        comparisons=comparisons,
     )
+    p_value = None if best.p_value is None else corrected_p(best.p_value, comparisons)
     return Verification(
-        decision=verdict.decision,
-        score=score,
+        **verdict._asdict(),
+        score=best.score,
         p_value=p_value,
+        llr=best.llr if comparisons == 1 else None,
         claim=claim,
-        reason=verdict.reason,
+        label=label,
         fpr=fpr,
+        calibration_source=_source(calibration),
         images=tuple(image.name for image in images),
         image_sha256s=tuple(image.sha256 for image in images),
-        extractor_digest=embedder.digest,
-        warnings=sum(map(_image_warnings, images), ()) + warnings,
+        extractor_digest=reference.embedder.digest,
+        provenance=reference.provenance(images),
+        warnings=(
+            *(warning for image in images for warning in _decoding_warnings(image)),
+            *(warning for found in usable for warning in found.warnings),
+            *warnings,
+        ),
     )
 
 
-def _p_value(embedder: Embedder, score: float, enrolled: int) -> float | None:
-    calibration = calibration_of(embedder)
-    return None if calibration is None else calibration.p_value(score, enrolled)
+def _scores(reference: Reference, fingerprints: Tensor, templates: Templates) -> list[list[float]]:
+    """One list for each of `(N, D)` fingerprints, with a score for each template."""
+    if not len(fingerprints) or not templates.labels:
+        return [[] for _ in fingerprints]
+    scores: list[list[float]] = reference.score(fingerprints, templates.fingerprints).tolist()
+    return scores
 
 
-def _finest_p(embedder: Embedder, enrolled: int) -> float:
-    calibration = calibration_of(embedder)
-    return 1.0 if calibration is None else calibration.finest_p(enrolled)
+def _compared(
+    reference: Reference, name: str, score: float, enrolled: int, side_px: int
+) -> Candidate:
+    """One comparison by itself."""
+    return ranked([name], [score], [enrolled], side_px, reference.calibration)[0]
 
 
-def _image_warnings(image: LoadedImage) -> tuple[str, ...]:
-    _, height_px, width_px = image.pixels.shape
-    own = tuple(f"{image.name}: {warning}" for warning in image.warnings)
-    return own + size_warnings(image.name, height_px, width_px)
+def _finest_p(calibration: Calibration | None, enrolled: int, side_px: int) -> float:
+    return 1.0 if calibration is None else calibration.finest_p(enrolled, side_px)
+
+
+def _threshold(reference: Reference, fpr: float | None, models: int) -> float | None:
+    calibrated = reference.calibration is not None
+    return largest_p(fpr, models) if calibrated and fpr is not None else None
+
+
+def _source(calibration: Calibration | None) -> str | None:
+    return None if calibration is None else calibration.description
+
+
+def _decoding_warnings(image: LoadedImage) -> tuple[str, ...]:
+    return tuple(f"{image.name}: {warning}" for warning in image.warnings)
 
 
 def _enrolled_warnings(index: Index, image: LoadedImage) -> tuple[str, ...]:

@@ -1,26 +1,29 @@
-"""How often two different models look this much alike: scores become p-values.
+"""What scores mean: p-values, log-likelihood ratios, and thresholds for false-positive rates.
 
-The p-value of a score is the share of *impostor* comparisons (an image against a model that did
-not make it) that score at least as high. It is estimated from n of them as (1 + count) / (n + 1),
-which is never zero and keeps the false-positive rate honest for any n (Phipson and Smyth 2010). A
-mean of many enrolled images makes other impostor scores than a single one, hence a table per
-enrolment size.
+A mean of many enrolled images makes other scores than a single one, and a large image, of which
+there are more crops, other scores than a small one. Hence a table for each enrolment size and image
+size. Between two sizes the stricter table holds: impostor scores rise with both, and a p-value that
+is too small would be a broken promise.
 """
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
+from math import log
 from typing import Any
 
 import numpy as np
 
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
+from modelprint.impostors import ImpostorTable
+from modelprint.likelihood import METHOD, LikelihoodRatio
 
-TABLE_POINTS = 200
+SCHEMA_VERSION = 2
+
+Scores = Mapping[tuple[int, int], np.ndarray]
 
 
 def check_fpr(fpr: float) -> float:
@@ -38,66 +41,17 @@ def check_fpr(fpr: float) -> float:
 
 
 @dataclass(frozen=True)
-class ImpostorTable:
-    """Survival function of the impostor scores against models of one enrolment size.
-
-    Attributes:
-        enrolled: Images behind each model that was compared against, at least 1.
-        comparisons: Impostor comparisons n that the table was made from.
-        scores: Impostor scores, strictly rising.
-        p_values: Share of impostors at or above each score, from 1 strictly falling.
-
-    Raises:
-        InvalidOptionError: The fields are not such a function.
-    """
-
-    enrolled: int
-    comparisons: int
-    scores: tuple[float, ...]
-    p_values: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if self.enrolled < 1 or self.comparisons < 1:
-            problem = "expected at least 1 enrolled image and 1 comparison"
-        elif not self.scores or len(self.scores) != len(self.p_values):
-            problem = f"{len(self.scores)} scores for {len(self.p_values)} p-values"
-        elif not all(map(math.isfinite, self.scores)) or not _rises(self.scores):
-            problem = "expected finite scores that rise"
-        elif self.p_values[0] != 1 or not _rises([-p for p in self.p_values]):
-            problem = "expected p-values that fall from 1"
-        elif not self.p_values[-1] >= self.finest_p:
-            problem = f"expected p-values of at least 1 / (comparisons + 1) = {self.finest_p:.3g}"
-        else:
-            return
-        raise InvalidOptionError(f"impostor table for {self.enrolled} enrolled: {problem}")
-
-    @property
-    def finest_p(self) -> float:
-        """The p-value of a score above every impostor: the smallest that n can support."""
-        return 1 / (self.comparisons + 1)
-
-    def p_value(self, score: float) -> float:
-        """Share in (0, 1] of impostors that score at least `score`, log-linear between points."""
-        if score > self.scores[-1]:
-            return self.finest_p
-        return math.exp(np.interp(score, *self._points))
-
-    @cached_property
-    def _points(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array(self.scores), np.log(self.p_values)
-
-
-@dataclass(frozen=True)
 class Calibration:
-    """Turns scores into p-values and false-positive rates into thresholds.
+    """Turns scores into p-values and likelihood ratios, and rates into thresholds.
 
     Attributes:
-        tables: One per enrolment size, rising, the first for a single image.
-        source: What the impostor scores came from.
+        tables: One per enrolment size and image size, rising by both; the same image sizes for
+            every enrolment size, the first of which is 1.
+        source: What the scores came from.
         default_fpr: False-positive rate to use when a caller names none.
 
     Raises:
-        InvalidOptionError: No table for 1 image, sizes that do not rise, or a bad `default_fpr`.
+        InvalidOptionError: Tables are missing or in disorder, or a bad `default_fpr`.
     """
 
     tables: tuple[ImpostorTable, ...]
@@ -106,87 +60,117 @@ class Calibration:
 
     def __post_init__(self) -> None:
         check_fpr(self.default_fpr)
-        sizes = [table.enrolled for table in self.tables]
-        if sizes[:1] != [1] or not _rises(sizes):
+        found = [(table.enrolled, table.side_px) for table in self.tables]
+        sizes, sides = self._sizes, self._sides
+        if sizes[:1] != [1] or found != [(size, side) for size in sizes for side in sides]:
             raise InvalidOptionError(
-                f"expected impostor tables for 1 enrolled image and then rising sizes, got {sizes}"
+                "expected impostor tables for 1 enrolled image and then rising sizes, each with "
+                f"the same rising image sizes, got (enrolled, side_px) {found}"
             )
 
-    def p_value(self, score: float, enrolled: int) -> float:
+    def p_value(self, score: float, enrolled: int, side_px: int) -> float:
         """Share in (0, 1] of impostors that score at least `score`.
 
         Args:
             score: What the extractor's `compare` gave.
             enrolled: Images behind the model it was compared with.
+            side_px: Smaller side of the image that was compared.
         """
-        return self._table(enrolled).p_value(score)
+        return max(table.p_value(score) for table in self._around(enrolled, side_px))
 
-    def finest_p(self, enrolled: int) -> float:
+    def finest_p(self, enrolled: int, side_px: int) -> float:
         """The smallest p-value that this calibration can give."""
-        return self._table(enrolled).finest_p
+        return max(table.finest_p for table in self._around(enrolled, side_px))
 
-    def threshold(self, fpr: float, enrolled: int) -> float:
+    def threshold(self, fpr: float, enrolled: int, side_px: int) -> float:
         """The smallest score whose p-value is at most `fpr`, for one comparison.
 
         Raises:
             InvalidOptionError: `fpr` is outside (0, 1), or finer than the impostor scores support.
         """
-        table, fpr = self._table(enrolled), check_fpr(fpr)
-        if fpr < table.finest_p:
-            raise InvalidOptionError(
-                f"fpr is {fpr:g}, but {table.comparisons} impostor comparisons support no less "
-                f"than {table.finest_p:.3g}: ask for that or more"
-            )
-        # Bisect down to neighbouring floats: exact, whatever interpolation rounds to.
-        below, reached = table.scores[0], math.nextafter(table.scores[-1], math.inf)
-        while below < (middle := below + (reached - below) / 2) < reached:
-            if table.p_value(middle) <= fpr:
-                reached = middle
-            else:
-                below = middle
-        return reached
+        fpr = check_fpr(fpr)
+        return max(table.threshold(fpr) for table in self._around(enrolled, side_px))
+
+    def llr(self, score: float, enrolled: int, side_px: int) -> float | None:
+        """Natural-log likelihood ratio that the model made the image; None if not fitted.
+
+        Never beyond what the numbers of comparisons support: at most ln(impostors + 1), at least
+        -ln(genuine + 1). The arguments are those of `p_value`.
+        """
+        each = []
+        for table in self._around(enrolled, side_px):
+            if table.likelihood is None:
+                return None
+            least, most = -log(table.likelihood.genuine + 1), -log(table.finest_p)
+            each.append(min(max(table.likelihood(score), least), most))
+        return min(each)
+
+    def log_odds(self, score: float, enrolled: int, side_px: int) -> float | None:
+        """Like `llr`, but without bounds: for weighing models against each other."""
+        tables = self._around(enrolled, side_px)
+        each = [table.likelihood(score) for table in tables if table.likelihood is not None]
+        return min(each) if len(each) == len(tables) else None
 
     @classmethod
     def fit(
         cls,
-        impostor_scores: Mapping[int, np.ndarray],
+        impostor_scores: Scores,
+        genuine_scores: Scores | None = None,
         *,
         source: str,
         default_fpr: float = 0.01,
     ) -> Calibration:
-        """Calibrate on impostor scores.
+        """Calibrate on impostor scores, and on genuine ones where there are any.
 
         Args:
-            impostor_scores: Per number of enrolled images, scores `(n,)` of images against models
-                that did not make them. 1 must be among the numbers.
+            impostor_scores: By number of enrolled images and smaller side of the image in pixels,
+                scores of images against models that did not make them: `(n,)` if they are
+                independent, else `(pairs, k)`, a row for each pair of models. 1 must be among the
+                numbers, and every number come with the same sides.
+            genuine_scores: The same of images against the models that made them, which were not
+                enrolled with the very image. None: there will be no likelihood ratios.
             source: What the scores came from, for whoever reads the calibration.
             default_fpr: False-positive rate to use when a caller names none.
 
         Raises:
-            InvalidOptionError: Scores that are not finite or not `(n,)`, too few of them for
-                `default_fpr`, or none for 1 enrolled image.
+            InvalidOptionError: Scores that are not finite or of another shape, sizes that are
+                missing, too few for `default_fpr`, or genuine scores no higher than the others.
         """
         check_fpr(default_fpr)
-        tables = tuple(_table_of(size, impostor_scores[size]) for size in sorted(impostor_scores))
+        if genuine_scores is not None and set(genuine_scores) != set(impostor_scores):
+            raise InvalidOptionError(
+                f"expected genuine scores for the same (enrolled, side_px) as impostor scores, "
+                f"{sorted(impostor_scores)}, got {sorted(genuine_scores)}"
+            )
+        tables = []
+        for enrolled, side_px in sorted(impostor_scores):
+            key = (enrolled, side_px)
+            genuine = None if genuine_scores is None else genuine_scores[key]
+            tables.append(ImpostorTable.fit(*key, impostor_scores[key], genuine))
         for table in tables:
             if table.finest_p > default_fpr:
                 raise InvalidOptionError(
-                    f"{table.comparisons} impostor scores for {table.enrolled} enrolled are too "
-                    f"few for fpr {default_fpr:g}: expected at least {1 / default_fpr - 1:.0f}"
+                    f"{table.independent} independent impostor scores for {table.enrolled} "
+                    f"enrolled are too few for fpr {default_fpr:g}: expected at least "
+                    f"{1 / default_fpr - 1:.0f}"
                 )
-        return cls(tables, source, default_fpr)
+        return cls(tuple(tables), source, default_fpr)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON; `from_dict` reads them."""
         return {
+            "schema_version": SCHEMA_VERSION,
             "source": self.source,
             "default_fpr": self.default_fpr,
             "tables": [
                 {
                     "enrolled": table.enrolled,
+                    "side_px": table.side_px,
                     "comparisons": table.comparisons,
+                    "independent": table.independent,
                     "scores": list(table.scores),
                     "p_values": list(table.p_values),
+                    "likelihood": None if table.likelihood is None else asdict(table.likelihood),
                 }
                 for table in self.tables
             ],
@@ -197,64 +181,98 @@ class Calibration:
         """Read what `to_dict` wrote.
 
         Raises:
-            InvalidWeightsError: Keys are unknown or missing, values of another type, or the tables
-                are no survival functions.
+            InvalidWeightsError: Another schema, keys unknown or missing, values of another type,
+                or the tables are no survival functions.
         """
         try:
-            _check_fields(d, {"source": str, "default_fpr": float, "tables": list})
-            tables = []
-            for table in d["tables"]:
-                _check_fields(
-                    table, {"enrolled": int, "comparisons": int, "scores": list, "p_values": list}
+            _check_fields(
+                d, {"schema_version": int, "source": str, "default_fpr": float, "tables": list}
+            )
+            if d["schema_version"] != SCHEMA_VERSION:
+                raise InvalidOptionError(
+                    f"expected schema version {SCHEMA_VERSION}, got {d['schema_version']}"
                 )
-                for number in (*table["scores"], *table["p_values"]):
-                    if type(number) not in (int, float):
-                        raise InvalidOptionError(f"expected numbers in the tables, got {number!r}")
-                tables.append(
-                    ImpostorTable(
-                        table["enrolled"],
-                        table["comparisons"],
-                        tuple(map(float, table["scores"])),
-                        tuple(map(float, table["p_values"])),
-                    )
-                )
-            return cls(tuple(tables), d["source"], d["default_fpr"])
+            return cls(tuple(map(_table_from, d["tables"])), d["source"], d["default_fpr"])
         except (InvalidOptionError, OverflowError) as error:
             raise InvalidWeightsError(
                 f"the calibration cannot be used: {error}; get the weights folder again"
             ) from error
 
-    def _table(self, enrolled: int) -> ImpostorTable:
-        return max(
-            (table for table in self.tables if table.enrolled <= max(enrolled, 1)),
-            key=lambda table: table.enrolled,
-        )
+    @property
+    def description(self) -> str:
+        """The source, and the method behind likelihood ratios where there are any."""
+        if any(table.likelihood is None for table in self.tables):
+            return self.source
+        return f"{self.source}; likelihood ratios by {METHOD}"
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return sorted({table.enrolled for table in self.tables})
+
+    @cached_property
+    def _sides(self) -> list[int]:
+        return sorted({table.side_px for table in self.tables})
+
+    def _around(self, enrolled: int, side_px: int) -> list[ImpostorTable]:
+        """The tables next to these sizes: one, or those between which they lie."""
+        sizes = _neighbours(self._sizes, enrolled)
+        sides = _neighbours(self._sides, side_px)
+        return [t for t in self.tables if t.enrolled in sizes and t.side_px in sides]
 
 
-def _table_of(enrolled: int, impostor_scores: np.ndarray) -> ImpostorTable:
-    scores = np.sort(np.asarray(impostor_scores, dtype=np.float64), axis=None)
-    if np.ndim(impostor_scores) != 1 or not len(scores) or not np.isfinite(scores).all():
-        raise InvalidOptionError(
-            f"expected finite impostor scores of shape (n,) for {enrolled} enrolled, "
-            f"got shape {np.shape(impostor_scores)}"
-        )
-    n = len(scores)
-    # Ranks from the top, evenly spaced in log p: decisions are made in the tail.
-    ranks = np.unique(np.geomspace(1, n, TABLE_POINTS).round().astype(int))
-    points = np.unique(scores[n - ranks])
-    at_or_above = n - np.searchsorted(scores, points, side="left")
-    p_values = (1 + at_or_above) / (n + 1)
-    return ImpostorTable(int(enrolled), n, tuple(points.tolist()), tuple(p_values.tolist()))
+@dataclass(frozen=True)
+class OwnCalibration:
+    """A calibration that belongs to one gallery.
+
+    Attributes:
+        calibration: What takes the place of the embedder's.
+        fitted_to: Digest of the enrolled images that it was fitted with; None if it was not.
+    """
+
+    calibration: Calibration
+    fitted_to: str | None
 
 
-def _rises(values: list[int] | list[float] | tuple[float, ...]) -> bool:
-    return all(a < b for a, b in pairwise(values))
+def _neighbours(values: list[int], wanted: int) -> list[int]:
+    """Of rising values those next to the wanted one: itself, two, or the one at the end."""
+    place = bisect_left(values, wanted)
+    if values[place : place + 1] == [wanted]:
+        return [wanted]
+    return values[max(place - 1, 0) : place + 1]
 
 
-def _check_fields(d: object, types: Mapping[str, type]) -> None:
+def _table_from(d: object) -> ImpostorTable:
+    types: dict[str, type | tuple[type, ...]] = {
+        **dict.fromkeys(("enrolled", "side_px", "comparisons", "independent"), int),
+        **dict.fromkeys(("scores", "p_values"), list),
+        "likelihood": (dict, type(None)),
+    }
+    table = _check_fields(d, types)
+    likelihood = table["likelihood"]
+    if likelihood is not None:
+        _check_fields(likelihood, {"slope": float, "offset": float, "genuine": int})
+        likelihood = LikelihoodRatio(**likelihood)
+    for number in (*table["scores"], *table["p_values"]):
+        if type(number) not in (int, float):
+            raise InvalidOptionError(f"expected numbers in the tables, got {number!r}")
+    return ImpostorTable(
+        table["enrolled"],
+        table["side_px"],
+        table["comparisons"],
+        table["independent"],
+        tuple(map(float, table["scores"])),
+        tuple(map(float, table["p_values"])),
+        likelihood,
+    )
+
+
+def _check_fields(d: object, types: Mapping[str, type | tuple[type, ...]]) -> Mapping[str, Any]:
     if not isinstance(d, Mapping) or set(d) != set(types):
         got = sorted(map(str, d)) if isinstance(d, Mapping) else type(d).__name__
         raise InvalidOptionError(f"expected the keys {sorted(types)}, got {got}")
     for key, expected in types.items():
-        if type(d[key]) is not expected:
-            raise InvalidOptionError(f"expected {key} to be {expected.__name__}, got {d[key]!r}")
+        allowed = expected if isinstance(expected, tuple) else (expected,)
+        if type(d[key]) not in allowed:
+            names = " or ".join(kind.__name__ for kind in allowed)
+            raise InvalidOptionError(f"expected {key} to be {names}, got {d[key]!r}")
+    return d

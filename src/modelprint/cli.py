@@ -21,6 +21,7 @@ from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery import Gallery, verify
 from modelprint.images import iter_sources
+from modelprint.kernels import which_backend
 from modelprint.report import candidates_table, table
 
 _EPILOG = """\
@@ -122,13 +123,15 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _env(options: argparse.Namespace) -> int:
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     rows = [
         ["modelprint", __version__],
         ["python", f"{platform.python_version()} on {platform.platform()}"],
         *([name, _version_of(name)] for name in ("torch", "numpy", "pillow", "safetensors")),
-        *([name, _version_of(name)] for name in ("huggingface-hub", "tqdm")),
+        *([name, _version_of(name)] for name in ("huggingface-hub", "tqdm", "triton")),
         ["gpu", torch.cuda.get_device_name() if torch.cuda.is_available() else "none"],
         ["cpu threads", str(torch.get_num_threads())],
+        *([f"synthesis on {device}", _synthesis_on(device)] for device in devices),
     ]
     try:
         extractor = FingerprintExtractor.from_pretrained(options.weights, device=options.device)
@@ -145,6 +148,12 @@ def _env(options: argparse.Namespace) -> int:
         ]
     print(table(["", ""], rows).split("\n", 2)[2])
     return 0
+
+
+def _synthesis_on(device: str) -> str:
+    """Which backend ``ModelSynthesizer`` uses on ``device`` unless told otherwise, and why."""
+    backend, why = which_backend("auto", device)
+    return f"backend {backend}: {why}"
 
 
 def _extractor(options: argparse.Namespace) -> FingerprintExtractor | None:
@@ -207,7 +216,11 @@ def _parser() -> argparse.ArgumentParser:
     identify.add_argument("--gallery", required=True, metavar="G", help="file made by enroll")
     enroll = command("enroll", _enroll, "add images of a model to a gallery file")
     enroll.add_argument("gallery", metavar="G", help="gallery file; made if there is none")
-    enroll.add_argument("label", metavar="LABEL", help="name of the model, such as sdxl-1.0")
+    enroll.add_argument(
+        "label",
+        metavar="LABEL",
+        help="name of the model, such as sdxl, or its path, such as sdxl/lora-x",
+    )
     enroll.add_argument(
         "images", nargs="+", metavar="IMAGE", help="its images, files or folders; ten are good"
     )

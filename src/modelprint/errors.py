@@ -14,6 +14,8 @@ ModelprintError
 ├── EmptyGalleryError (LookupError)           a question to a gallery without models
 ├── ExtractorMismatchError (ValueError)       fingerprints of different extractors brought together
 ├── InvalidGalleryFileError (ValueError)      a gallery file is damaged, foreign or too new
+├── InvalidRecordError (ValueError)           not an audit record, or one of another schema
+├── RecordMismatchError (ValueError)          a record is of another image or another gallery
 └── MissingExtraError (ImportError)           an optional dependency is not installed
 ```
 
@@ -76,6 +78,14 @@ class ExtractorMismatchError(ModelprintError, ValueError):
 
 class InvalidGalleryFileError(ModelprintError, ValueError):
     """A gallery file is damaged, not a gallery, or of a newer format."""
+
+
+class InvalidRecordError(ModelprintError, ValueError):
+    """Something is not an audit record, or is one of another schema."""
+
+
+class RecordMismatchError(ModelprintError, ValueError):
+    """A record was to be checked with another image or gallery than it was made from."""
 
 
 class MissingExtraError(ModelprintError, ImportError):

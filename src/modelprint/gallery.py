@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from itertools import chain
-from pathlib import PurePath
-
-import torch
 
 from modelprint.answering import (
     allowed_fpr,
@@ -17,18 +14,21 @@ from modelprint.answering import (
     verify_label,
     verify_pair,
 )
-from modelprint.batches import Images, OneImage, decoded_batches, readable_batches
+from modelprint.batches import Images, OneImage, readable_batches
+from modelprint.calibrating import calibrated
+from modelprint.calibration import Calibration
 from modelprint.decision import Identification, Verification
-from modelprint.embedder import Embedder, check_embedder, fingerprints_of
-from modelprint.errors import (
-    EmptyGalleryError,
-    ExtractorMismatchError,
-    NothingToEnrollError,
-)
+from modelprint.embedder import Embedder, calibration_of, check_embedder
+from modelprint.enrolling import rows_of
+from modelprint.errors import EmptyGalleryError
+from modelprint.evidence import Evidence, explain
+from modelprint.examining import gallery_health
 from modelprint.extractor import FingerprintExtractor
-from modelprint.gallery_file import content_digest, read_gallery, write_gallery
+from modelprint.gallery_file import read_gallery, write_gallery
+from modelprint.health import GalleryHealth
 from modelprint.images import load_image
-from modelprint.index import Index, Row, add_new, check_label
+from modelprint.index import Index
+from modelprint.reference import Reference, check_same_extractor
 
 
 class Gallery:
@@ -51,14 +51,13 @@ class Gallery:
 
     def __init__(self, extractor: Embedder) -> None:
         check_embedder(extractor)
-        self._extractor = extractor
-        self._index = Index.empty(extractor.dim)
+        self._reference = Reference(extractor, Index.empty(extractor.dim))
         self._changing = threading.Lock()
 
     @property
     def extractor(self) -> Embedder:
         """What makes the fingerprints."""
-        return self._extractor
+        return self._reference.embedder
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -68,7 +67,12 @@ class Gallery:
     @property
     def digest(self) -> str:
         """Sha256 in hex of the extractor and all enrolled labels, images and fingerprints."""
-        return content_digest(self._index, self._extractor.digest)
+        return self._reference.digest
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scores mean: set by `calibrate`, or else the extractor's, if it has one."""
+        return self._reference.calibration
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,7 +94,7 @@ class Gallery:
         """Add images that a model made; more enrolments under one label add up.
 
         Args:
-            label: The model's name.
+            label: The model's name, or its path: "sdxl/lora-x" is a descendant of "sdxl".
             images: One image, a folder, a stacked array or tensor, or any iterable of images.
             progress: Called with the number of images done since its last call, such as the
                 `update` of a tqdm bar.
@@ -99,32 +103,16 @@ class Gallery:
             The number of images enrolled. After an error, nothing is.
 
         Raises:
-            InvalidOptionError: `label` is no usable name.
+            InvalidOptionError: `label` is no usable name, or contradicts the lineage of others.
             InvalidImageError: One of the images cannot be read.
             DuplicateImageError: One is enrolled already, under any label, or comes twice.
             NothingToEnrollError: There are no images.
         """
-        check_label(label)
-        rows: list[Row] = []
-        fingerprints = []
-        # Checked again when the rows are added; here, so that hours of work do not come first.
-        known = dict(self._index.by_sha256)
-        for batch in decoded_batches(images):
-            for image in batch:
-                # The bare name: a gallery can be mailed, and should not tell of the folders here.
-                rows.append(Row(label, image.sha256, PurePath(image.name).name))
-                add_new(known, rows[-1])
-            fingerprints.append(fingerprints_of(self._extractor, batch))
-            if progress is not None:
-                progress(len(batch))
-            del batch  # or it would stay in memory while the next one is decoded
-        if not rows:
-            raise NothingToEnrollError(
-                f"no images came for {label!r}: expected at least one, better ten; "
-                "a folder is read without its subfolders"
-            )
+        rows, fingerprints = rows_of(self.extractor, self._index, label, images, progress)
         with self._changing:
-            self._index = self._index.with_rows(rows, torch.cat(fingerprints))
+            number = self._index.next_enrolment
+            added = [row._replace(enrolment=number) for row in rows]
+            self._replace(self._index.with_rows(added, fingerprints))
         return len(rows)
 
     def remove(self, label: str) -> int:
@@ -138,7 +126,7 @@ class Gallery:
         """
         with self._changing:
             before = len(self._index.rows)
-            self._index = self._index.without_label(label)
+            self._replace(self._index.without_label(label))
             return before - len(self._index.rows)
 
     def merge(self, other: Gallery) -> int:
@@ -150,11 +138,12 @@ class Gallery:
         Raises:
             ExtractorMismatchError: The other's fingerprints were made by another extractor.
             DuplicateImageError: An image is enrolled in both.
+            InvalidOptionError: Their labels contradict each other about lineage.
         """
         added = other._index
-        _check_same_extractor("the other gallery", added, other.extractor.digest, self._extractor)
+        check_same_extractor("the other gallery", added, other.extractor.digest, self.extractor)
         with self._changing:
-            self._index = self._index.merged(added)
+            self._replace(self._index.merged(added))
         return len(added.rows)
 
     def identify(self, image: OneImage, *, fpr: float | None = None) -> Identification:
@@ -162,16 +151,18 @@ class Gallery:
 
         Args:
             image: One image.
-            fpr: Allowed rate in (0, 1) at which images of strangers get a match, whatever the
-                number of enrolled models; None for the calibration's default.
+            fpr: Allowed rate in (0, 1) at which images of strangers get a match, of a model or of
+                a family, whatever the number of enrolled models; None for the calibration's
+                default. Strangers are models unrelated to the enrolled ones.
 
         Raises:
             EmptyGalleryError: No model is enrolled.
             InvalidImageError: The image cannot be read.
             InvalidOptionError: `fpr` is not in (0, 1).
         """
-        index, allowed = self._asked(), allowed_fpr(self._extractor, fpr)
-        return identify_batch(self._extractor, index, allowed, [load_image(image)])[0]
+        reference = self._asked()
+        allowed = allowed_fpr(reference.calibration, fpr)
+        return identify_batch(reference, allowed, [load_image(image)])[0]
 
     def identify_many(
         self, images: Images, *, fpr: float | None = None
@@ -189,8 +180,9 @@ class Gallery:
             InvalidImageError: `images` is nothing of the kind.
             InvalidOptionError: `fpr` is not in (0, 1).
         """
-        index, allowed = self._asked(), allowed_fpr(self._extractor, fpr)
-        answer = partial(identify_batch, self._extractor, index, allowed)
+        reference = self._asked()
+        allowed = allowed_fpr(reference.calibration, fpr)
+        answer = partial(identify_batch, reference, allowed)
         # Not a for loop: its variable would keep a batch in memory while the next is decoded.
         return chain.from_iterable(map(answer, readable_batches(images)))
 
@@ -199,17 +191,72 @@ class Gallery:
 
         Args:
             image: One image.
-            label: The claimed model.
+            label: The claimed model, or a path above several: one of them made the image.
             fpr: Allowed rate in (0, 1) at which images of others pass; None for the default.
 
         Raises:
             EmptyGalleryError: No model is enrolled.
-            UnknownLabelError: This one is not.
+            UnknownLabelError: This one is not, nor any below it.
             InvalidImageError: The image cannot be read.
             InvalidOptionError: `fpr` is not in (0, 1).
         """
-        index, allowed = self._asked(), allowed_fpr(self._extractor, fpr)
-        return verify_label(self._extractor, index, allowed, load_image(image), label)
+        reference = self._asked()
+        allowed = allowed_fpr(reference.calibration, fpr)
+        return verify_label(reference, allowed, load_image(image), label)
+
+    def explain(self, image: OneImage, label: str | None = None) -> Evidence:
+        """Take a score apart: where in the image it comes from, in which frequencies, next to what.
+
+        Args:
+            image: One image.
+            label: An enrolled model or family; None for the nearest model.
+
+        Raises:
+            EmptyGalleryError: No model is enrolled.
+            UnknownLabelError: This one is not, nor any below it.
+            InvalidImageError: The image cannot be read.
+        """
+        return explain(self._asked(), load_image(image), label)
+
+    def health(self, *, fpr: float | None = None) -> GalleryHealth:
+        """What is drifting, alike, or enrolled with too few images, by the enrolled images alone.
+
+        Args:
+            fpr: Of a match, in (0, 1); None for the calibration's default.
+
+        Raises:
+            EmptyGalleryError: No model is enrolled.
+            InvalidOptionError: `fpr` is not in (0, 1).
+        """
+        return gallery_health(self._asked(), fpr)
+
+    def calibrate(
+        self, negatives: Mapping[str, Images] | None = None, *, fpr: float | None = None
+    ) -> None:
+        """Fit what scores mean to this gallery, or change the default false-positive rate.
+
+        Images of known strangers, in the formats that questions come in, take the place of the
+        extractor's calibration. Rates then hold for strangers like these: two models are the
+        least, twenty are good. Enroll first: answers warn where the enrolment has changed since.
+
+        Args:
+            negatives: By model, images of models that are not enrolled, at least 1 / `fpr` in all;
+                None keeps the scores' meaning. Images too small, flat or compressed to be judged
+                do not count.
+            fpr: Default rate in (0, 1) from now on; None for the one so far.
+
+        Raises:
+            EmptyGalleryError: No model is enrolled to compare negatives with.
+            InvalidOptionError: Neither was given; fewer than two models, or too few images for
+                `fpr`; a model is enrolled; `fpr` is finer than the images support; or there is no
+                calibration to change. The gallery stays as it was, after any error.
+            InvalidImageError: A negative cannot be read.
+            DuplicateImageError: A negative is enrolled, or comes twice.
+        """
+        reference = self._reference if negatives is None else self._asked()
+        own = calibrated(reference, negatives, fpr)
+        with self._changing:
+            self._reference = Reference(self.extractor, self._index, own)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the gallery to one file; a crash leaves an older file under that path whole.
@@ -218,7 +265,8 @@ class Gallery:
             InvalidOptionError: `path` is not a place for a file, or the gallery is too large.
             OSError: The file system refused.
         """
-        write_gallery(path, self._index, self._extractor.digest)
+        reference = self._reference
+        write_gallery(path, reference.index, self.extractor.digest, reference.own)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], extractor: Embedder | None = None) -> Gallery:
@@ -232,20 +280,28 @@ class Gallery:
             InvalidGalleryFileError: The file is missing, damaged, foreign or too new.
             ExtractorMismatchError: It was made with another extractor.
         """
-        index, digest = read_gallery(path)
+        content = read_gallery(path)
         gallery = cls(_bundled_extractor() if extractor is None else extractor)
-        _check_same_extractor(f"the gallery {os.fspath(path)}", index, digest, gallery.extractor)
-        gallery._index = index
+        name = f"the gallery {os.fspath(path)}"
+        check_same_extractor(name, content.index, content.extractor_digest, gallery.extractor)
+        gallery._reference = Reference(gallery.extractor, content.index, content.own)
         return gallery
 
-    def _asked(self) -> Index:
-        index = self._index
-        if not index.rows:
+    @property
+    def _index(self) -> Index:
+        return self._reference.index
+
+    def _replace(self, index: Index) -> None:
+        self._reference = Reference(self.extractor, index, self._reference.own)
+
+    def _asked(self) -> Reference:
+        reference = self._reference
+        if not reference.index.rows:
             raise EmptyGalleryError(
                 "no model is enrolled, so there is nothing to compare with: "
                 "call gallery.enroll(label, images) first"
             )
-        return index
+        return reference
 
 
 def identify(image: OneImage, gallery: Gallery, *, fpr: float | None = None) -> Identification:
@@ -274,18 +330,11 @@ def verify(
     """
     embedder = _bundled_extractor() if extractor is None else extractor
     check_embedder(embedder)
-    return verify_pair(embedder, allowed_fpr(embedder, fpr), load_image(a), load_image(b))
+    return verify_pair(
+        embedder, allowed_fpr(calibration_of(embedder), fpr), load_image(a), load_image(b)
+    )
 
 
 @cache
 def _bundled_extractor() -> FingerprintExtractor:
     return FingerprintExtractor.from_pretrained()
-
-
-def _check_same_extractor(what: str, index: Index, digest: str, extractor: Embedder) -> None:
-    if (digest, index.dim) != (extractor.digest, extractor.dim):
-        raise ExtractorMismatchError(
-            f"{what} was made with the extractor {digest[:12]} (dim {index.dim}), this one is "
-            f"{extractor.digest[:12]} (dim {extractor.dim}): their fingerprints cannot be "
-            "compared; use that extractor, or enroll the images again with this one"
-        )

@@ -2,12 +2,15 @@
 
 ```
 tensor    fingerprints          (N, D) float32
-metadata  modelprint_gallery    JSON: format_version, extractor_digest, digest, dim,
-                                rows [[label, sha256, name], ...]
+metadata  modelprint_gallery    JSON: format_version, extractor_digest, checksum, dim,
+                                rows [[label, sha256, name, enrolment, side_px], ...],
+                                calibration: null, or {fitted_to, tables}: the digest of the
+                                enrolled images it was fitted to, and Calibration.to_dict()
 ```
 
 The same gallery always makes the same bytes. Nothing in a file is executed, and nothing in it is
-believed before it is checked.
+believed before it is checked. Files of format 1, which had `digest` for `checksum`, and neither
+enrolments, sides nor a calibration, are read as well: all of their images count as one enrolment.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,37 +30,62 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from modelprint.calibration import Calibration, OwnCalibration
 from modelprint.embedder import SHA256_HEX, are_unit_rows
 from modelprint.errors import (
     DuplicateImageError,
     InvalidGalleryFileError,
     InvalidOptionError,
+    InvalidWeightsError,
 )
 from modelprint.index import Index, Row, check_label
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_KEY = "modelprint_gallery"
 FINGERPRINTS = "fingerprints"
 MAX_DIM = 1_000_000
 # Readers of safetensors refuse a longer header, so a longer one must never be written.
 MAX_HEADER_BYTES = 100_000_000
+_MOST = 2**31
 
 
-def content_digest(index: Index, extractor_digest: str) -> str:
+@dataclass(frozen=True, eq=False)
+class GalleryContent:
+    """What is in a gallery file.
+
+    Attributes:
+        index: The enrolled images.
+        extractor_digest: Of the extractor that made their fingerprints.
+        own: The gallery's calibration, or None.
+    """
+
+    index: Index
+    extractor_digest: str
+    own: OwnCalibration | None
+
+
+def content_digest(index: Index, extractor_digest: str, own: OwnCalibration | None = None) -> str:
     """Sha256 in hex of all that decides a gallery's answers.
 
-    It covers the extractor, and each row's label, image and fingerprint, but neither their order
-    nor the images' names.
+    It covers the extractor, a calibration of the gallery's own, and each row's label, image and
+    fingerprint, but neither their order nor the images' names and enrolments.
     """
     whole = hashlib.sha256(f"modelprint gallery {extractor_digest}\n".encode())
     values = index.fingerprints.numpy().astype("<f4")
     for _, i in sorted((row.sha256, i) for i, row in enumerate(index.rows)):
         row = index.rows[i]
         whole.update(json.dumps([row.label, row.sha256]).encode() + b"\n" + values[i].tobytes())
+    if own is not None:
+        whole.update(json.dumps(_described(own), sort_keys=True).encode())
     return whole.hexdigest()
 
 
-def write_gallery(path: str | os.PathLike[str], index: Index, extractor_digest: str) -> None:
+def write_gallery(
+    path: str | os.PathLike[str],
+    index: Index,
+    extractor_digest: str,
+    own: OwnCalibration | None = None,
+) -> None:
     """Write a gallery file; whatever goes wrong, an older file under that path stays whole.
 
     Raises:
@@ -66,17 +95,15 @@ def write_gallery(path: str | os.PathLike[str], index: Index, extractor_digest: 
     target = Path(path).resolve()
     if not target.parent.is_dir() or (target.exists() and not target.is_file()):
         raise InvalidOptionError(f"{path}: expected the path of a file in an existing folder")
-    header = json.dumps(
-        {
-            "format_version": FORMAT_VERSION,
-            "extractor_digest": extractor_digest,
-            "digest": content_digest(index, extractor_digest),
-            "dim": index.dim,
-            "rows": index.rows,
-        },
-        separators=(",", ":"),
-    )
-    content = to_safetensors({FINGERPRINTS: index.fingerprints}, {METADATA_KEY: header})
+    header = {
+        "format_version": FORMAT_VERSION,
+        "extractor_digest": extractor_digest,
+        "dim": index.dim,
+        "rows": index.rows,
+        "calibration": None if own is None else _described(own),
+    }
+    header["checksum"] = _checksum(header, index.fingerprints)
+    content = to_safetensors({FINGERPRINTS: index.fingerprints}, {METADATA_KEY: _compact(header)})
     if int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES:
         raise InvalidOptionError(
             f"{len(index.rows)} enrolled images are too many for one gallery file: "
@@ -85,11 +112,8 @@ def write_gallery(path: str | os.PathLike[str], index: Index, extractor_digest: 
     _replace(target, content)
 
 
-def read_gallery(path: str | os.PathLike[str]) -> tuple[Index, str]:
+def read_gallery(path: str | os.PathLike[str]) -> GalleryContent:
     """Read a gallery file.
-
-    Returns:
-        The index and the digest of the extractor that made its fingerprints.
 
     Raises:
         InvalidGalleryFileError: No such file, or it is damaged, not a gallery or of a newer format.
@@ -109,14 +133,11 @@ def read_gallery(path: str | os.PathLike[str]) -> tuple[Index, str]:
                     f"its fingerprints have shape {shape}, its header says {expected}"
                 )
             fingerprints = file.get_tensor(FINGERPRINTS)
-        index = _index(fingerprints, header["rows"])
-        if content_digest(index, header["extractor_digest"]) != header["digest"]:
-            raise _UnusableError("its content is not what was saved (wrong digest)")
+        return _content(header, fingerprints)
     except SafetensorError as error:
         _refuse(path, f"it is damaged or not a gallery ({error})")
     except _UnusableError as error:
         _refuse(path, str(error))
-    return index, header["extractor_digest"]
 
 
 class _UnusableError(Exception):
@@ -142,14 +163,20 @@ def _header(text: str | None) -> dict[str, Any]:
             f"it has format {version}, written by a newer modelprint, and this one reads up to "
             f"{FORMAT_VERSION}: upgrade with pip install -U modelprint"
         )
-    if version != FORMAT_VERSION or type(version) is not int:
+    if type(version) is not int or version < 1:
         raise _UnusableError(f"its format version is {version!r}")
-    fields = {"extractor_digest": str, "digest": str, "dim": int, "rows": list}
+    fields: dict[str, tuple[type, ...]] = {
+        "extractor_digest": (str,),
+        "dim": (int,),
+        "rows": (list,),
+        **({"digest": (str,)} if version == 1 else {"checksum": (str,)}),
+        **({} if version == 1 else {"calibration": (dict, type(None))}),
+    }
     if set(header) != {"format_version", *fields}:
         raise _UnusableError(f"its header has the fields {sorted(header)}")
     for field, expected in fields.items():
-        if type(header[field]) is not expected:
-            raise _UnusableError(f"its {field} is not of type {expected.__name__}")
+        if type(header[field]) not in expected:
+            raise _UnusableError(f"its {field} is not of type {expected[0].__name__}")
     if not SHA256_HEX.fullmatch(header["extractor_digest"]) or not 1 <= header["dim"] <= MAX_DIM:
         raise _UnusableError(
             f"its extractor digest is not a sha256, or its dim not in 1 to {MAX_DIM}"
@@ -158,16 +185,62 @@ def _header(text: str | None) -> dict[str, Any]:
     return fields_of_file
 
 
+def _content(header: dict[str, Any], fingerprints: Tensor) -> GalleryContent:
+    extractor_digest, first_format = header["extractor_digest"], header["format_version"] == 1
+    rows = [[*row, 0, 0] if isinstance(row, list) else row for row in header["rows"]]
+    index = _index(fingerprints, rows if first_format else header["rows"])
+    own = _own(header.get("calibration"))
+    if first_format:
+        intact = content_digest(index, extractor_digest) == header["digest"]
+    else:
+        saved = {key: value for key, value in header.items() if key != "checksum"}
+        intact = _checksum(saved, fingerprints) == header["checksum"]
+    if not intact:
+        raise _UnusableError("its content is not what was saved (wrong digest)")
+    return GalleryContent(index, extractor_digest, own)
+
+
+def _described(own: OwnCalibration) -> dict[str, Any]:
+    return {"fitted_to": own.fitted_to, "tables": own.calibration.to_dict()}
+
+
+def _own(described: dict[str, Any] | None) -> OwnCalibration | None:
+    if described is None:
+        return None
+    fitted_to = described.get("fitted_to")
+    known = isinstance(fitted_to, str) and SHA256_HEX.fullmatch(fitted_to)
+    if set(described) != {"fitted_to", "tables"} or not (fitted_to is None or known):
+        raise _UnusableError("its calibration is not one of a gallery")
+    try:
+        return OwnCalibration(Calibration.from_dict(described["tables"]), fitted_to)
+    except InvalidWeightsError as error:
+        raise _UnusableError(f"its calibration cannot be used: {error.__cause__}") from error
+
+
+def _checksum(header: dict[str, Any], fingerprints: Tensor) -> str:
+    """Sha256 in hex of the header, without itself, and the fingerprints."""
+    whole = hashlib.sha256(_compact(dict(sorted(header.items()))).encode() + b"\n")
+    whole.update(fingerprints.numpy().astype("<f4").tobytes())
+    return whole.hexdigest()
+
+
+def _compact(header: dict[str, Any]) -> str:
+    return json.dumps(header, separators=(",", ":"))
+
+
 def _index(fingerprints: Tensor, described: Iterable[Any]) -> Index:
     if fingerprints.dtype != torch.float32 or not are_unit_rows(fingerprints):
         raise _UnusableError("its fingerprints are not float32 rows of unit length")
     rows = []
     for number, parts in enumerate(described):
-        if not isinstance(parts, list) or [type(part) for part in parts] != [str, str, str]:
-            raise _UnusableError(f"row {number} is not [label, sha256, name]")
+        kinds = [type(part) for part in parts] if isinstance(parts, list) else []
+        if kinds != [str, str, str, int, int]:
+            raise _UnusableError(f"row {number} is not [label, sha256, name, enrolment, side_px]")
         row = Row(*parts)
         if not SHA256_HEX.fullmatch(row.sha256):
             raise _UnusableError(f"row {number} has no sha256")
+        if not (0 <= row.enrolment < _MOST and 0 <= row.side_px < _MOST):
+            raise _UnusableError(f"row {number} has a number that is negative or huge")
         rows.append(row)
     try:
         for label in {row.label for row in rows}:

@@ -44,6 +44,7 @@ from PIL import (
 )
 from torch import Tensor
 
+from modelprint.compression import quality_of_table
 from modelprint.errors import ImageNotFoundError, InvalidImageError
 from modelprint.pillow_guard import pillow_errors_as_ours
 
@@ -78,7 +79,9 @@ _UPRIGHT = {
 _BITS_PER_SAMPLE_TAG = 258
 
 
-def decode_file(path: str, *, name: str, max_pixels: int) -> tuple[Tensor, str, tuple[str, ...]]:
+def decode_file(
+    path: str, *, name: str, max_pixels: int
+) -> tuple[Tensor, str, tuple[str, ...], int | None]:
     """Read one image file.
 
     Args:
@@ -87,7 +90,8 @@ def decode_file(path: str, *, name: str, max_pixels: int) -> tuple[Tensor, str, 
         max_pixels: refuse larger pictures by the size in their header.
 
     Returns:
-        `(3, H, W)` uint8 RGB pixels, the format ("PNG", "JPEG", ...), and the warnings.
+        `(3, H, W)` uint8 RGB pixels, the format ("PNG", "JPEG", ...), the warnings, and a JPEG's
+        quality by its tables.
 
     Raises:
         ImageNotFoundError: there is no such file.
@@ -104,10 +108,12 @@ def decode_file(path: str, *, name: str, max_pixels: int) -> tuple[Tensor, str, 
         file.seek(0)
         image = opener(file, "")  # an empty name, so that Pillow does not map the file
         pixels, found = _decode(image, name, max_pixels, several_frames=FIRST_FRAME)
-        return pixels, str(image.format), found
+        return pixels, str(image.format), found, _jpeg_quality(image)
 
 
-def decode_pil(image: Image.Image, *, name: str, max_pixels: int) -> tuple[Tensor, tuple[str, ...]]:
+def decode_pil(
+    image: Image.Image, *, name: str, max_pixels: int
+) -> tuple[Tensor, tuple[str, ...], int | None]:
     """Read one Pillow image, which is loaded if it was lazy, and otherwise left as it is.
 
     Args:
@@ -116,13 +122,13 @@ def decode_pil(image: Image.Image, *, name: str, max_pixels: int) -> tuple[Tenso
         max_pixels: refuse larger pictures.
 
     Returns:
-        `(3, H, W)` uint8 RGB pixels, and the warnings.
+        `(3, H, W)` uint8 RGB pixels, the warnings, and a JPEG's quality by its tables.
 
     Raises:
         InvalidImageError: closed, damaged, too small, too large, or of a mode without agreed range.
     """
     with pillow_errors_as_ours(name):
-        return _decode(image, name, max_pixels, several_frames=CURRENT_FRAME)
+        return *_decode(image, name, max_pixels, several_frames=CURRENT_FRAME), _jpeg_quality(image)
 
 
 def check_size(height_px: int, width_px: int, *, name: str, max_pixels: int) -> None:
@@ -208,6 +214,13 @@ def _decode(
         for plane, band in zip(planes, plain.split(), strict=True):
             plane[:] = np.asarray(band)
     return pixels, tuple(found)
+
+
+def _jpeg_quality(image: Image.Image) -> int | None:
+    """By the first table, that of the luma."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.quantization:
+        return None
+    return quality_of_table(image.quantization[min(image.quantization)])
 
 
 def _to_grey_or_rgb(image: Image.Image, name: str) -> tuple[Image.Image, bool]:

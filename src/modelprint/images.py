@@ -47,6 +47,7 @@ class LoadedImage:
         name: the path as given, or a stand-in such as "image 3" or "<array>".
         format: "PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "PIL", "array" or "tensor".
         warnings: what was lost on the way in, one sentence each; mostly empty.
+        jpeg_quality: of a JPEG's tables, 1 to 100; None for anything else.
     """
 
     pixels: Tensor = field(repr=False, compare=False)
@@ -54,6 +55,12 @@ class LoadedImage:
     name: str
     format: str
     warnings: tuple[str, ...] = ()
+    jpeg_quality: int | None = None
+
+    @property
+    def side_px(self) -> int:
+        """The smaller of height and width, in pixels."""
+        return min(self.pixels.shape[1:])
 
     @cached_property
     def flat_share(self) -> float:
@@ -94,11 +101,12 @@ def load_image(
         )
     name = _name_of(source) if name is None else name
     found: tuple[str, ...] = ()
+    quality = None
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
-        pixels, kind, found = decode_file(path, name=name, max_pixels=max_pixels)
+        pixels, kind, found, quality = decode_file(path, name=name, max_pixels=max_pixels)
     elif isinstance(source, Image.Image):
-        pixels, found = decode_pil(source, name=name, max_pixels=max_pixels)
+        pixels, found, quality = decode_pil(source, name=name, max_pixels=max_pixels)
         kind = "PIL"
     elif isinstance(source, np.ndarray):
         pixels, kind = _from_array(source, name, max_pixels), "array"
@@ -108,7 +116,7 @@ def load_image(
         raise InvalidImageError(f"{name}: expected {_ONE_IMAGE}, got {_describe(source)}.")
     digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[2]}".encode())
     digest.update(pixels.numpy().data)
-    return LoadedImage(pixels, digest.hexdigest(), name, kind, found)
+    return LoadedImage(pixels, digest.hexdigest(), name, kind, found, quality)
 
 
 def iter_sources(

@@ -7,7 +7,7 @@ another thread sees the gallery before or after it, never between.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,28 +16,48 @@ import torch
 from torch import Tensor
 
 from modelprint.errors import DuplicateImageError, InvalidOptionError, UnknownLabelError
+from modelprint.lineage import check_lineage, families, is_within
 
 
 class Row(NamedTuple):
-    """One enrolled image: its model's label, the sha256 of its pixels, its name."""
+    """One enrolled image.
+
+    Attributes:
+        label: Its model's.
+        sha256: Of its pixels, in hex.
+        name: Of its file, for people.
+        enrolment: Which enrolment of the gallery it came with, from 0.
+        side_px: The smaller of its height and width; 0 if that was not kept.
+    """
 
     label: str
     sha256: str
     name: str
+    enrolment: int = 0
+    side_px: int = 0
 
 
 class Templates(NamedTuple):
-    """What an image is compared with: one mean fingerprint per model.
+    """What an image is compared with: one mean fingerprint per model, or per family.
 
     Attributes:
-        labels: L labels in order of first enrolment.
-        fingerprints: `(L, D)` float32, means of each model's rows, of unit length.
+        labels: L labels or families, in order of first enrolment.
+        fingerprints: `(L, D)` float32, means of the rows of each, of unit length.
         counts: Enrolled images behind each.
     """
 
     labels: tuple[str, ...]
     fingerprints: Tensor
     counts: tuple[int, ...]
+
+    def only(self, labels: Collection[str]) -> Templates:
+        """Some of them, in the same order."""
+        kept = [i for i, label in enumerate(self.labels) if label in labels]
+        return Templates(
+            tuple(self.labels[i] for i in kept),
+            self.fingerprints[kept],
+            tuple(self.counts[i] for i in kept),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +109,12 @@ class Index:
 
         Raises:
             DuplicateImageError: An image is enrolled in both.
+            InvalidOptionError: Their labels contradict each other about lineage.
         """
-        return self.with_rows(other.rows, other.fingerprints)
+        check_lineage({row.label for row in self.rows + other.rows})
+        first = self.next_enrolment
+        rows = (row._replace(enrolment=first + row.enrolment) for row in other.rows)
+        return self.with_rows(rows, other.fingerprints)
 
     def position(self, label: str) -> int:
         """Where a model stands in the templates.
@@ -107,6 +131,19 @@ class Index:
         return labels.index(label)
 
     @cached_property
+    def next_enrolment(self) -> int:
+        """The number of the next enrolment: one above the highest so far."""
+        return max((row.enrolment for row in self.rows), default=-1) + 1
+
+    @cached_property
+    def numbers(self) -> dict[str, list[int]]:
+        """Numbers of each model's rows, in order of first enrolment."""
+        found: dict[str, list[int]] = {}
+        for number, row in enumerate(self.rows):
+            found.setdefault(row.label, []).append(number)
+        return found
+
+    @cached_property
     def by_sha256(self) -> dict[str, Row]:
         """Rows by the sha256 of their image."""
         return {row.sha256: row for row in self.rows}
@@ -114,16 +151,47 @@ class Index:
     @cached_property
     def templates(self) -> Templates:
         """One mean fingerprint per model."""
-        counts: dict[str, int] = {}
-        for row in self.rows:
-            counts[row.label] = counts.get(row.label, 0) + 1
-        codes = {label: code for code, label in enumerate(counts)}
+        return self._means({label: (label,) for label in self.numbers})
+
+    @cached_property
+    def families(self) -> Templates:
+        """One mean fingerprint per family of models, of all images at or below its path."""
+        labels = self.templates.labels
+        return self._means(
+            {path: [x for x in labels if is_within(x, path)] for path in families(labels)}
+        )
+
+    def count(self, label: str) -> int:
+        """Enrolled images of a model."""
+        return self.templates.counts[self.position(label)]
+
+    def members(self, path: str) -> tuple[str, ...]:
+        """The labels at or below a path.
+
+        Raises:
+            UnknownLabelError: There are none.
+        """
+        found = tuple(label for label in self.templates.labels if is_within(label, path))
+        if not found:
+            self.position(path)  # which raises
+        return found
+
+    def _means(self, labels: Mapping[str, Collection[str]]) -> Templates:
+        """Means of all rows that have one of the labels, by name."""
+        codes = {label: code for code, label in enumerate(self.numbers)}
         # In float64, so that the order of enrolment does not show in the mean.
-        sums = torch.zeros(len(counts), self.dim, dtype=torch.float64)
+        sums = torch.zeros(len(codes), self.dim, dtype=torch.float64)
         model_of_row = torch.tensor([codes[row.label] for row in self.rows], dtype=torch.int64)
         sums.index_add_(0, model_of_row, self.fingerprints.double())
-        means = torch.nn.functional.normalize(sums, dim=1).float()
-        return Templates(tuple(counts), means, tuple(counts.values()))
+        counts = torch.bincount(model_of_row, minlength=len(codes))
+        chosen = [[codes[label] for label in members] for members in labels.values()]
+        totals = [sums[members].sum(0) for members in chosen]
+        means = torch.stack(totals) if totals else torch.zeros(0, self.dim, dtype=torch.float64)
+        return Templates(
+            tuple(labels),
+            torch.nn.functional.normalize(means, dim=1).float(),
+            tuple(int(counts[members].sum()) for members in chosen),
+        )
 
 
 def add_new(known: dict[str, Row], row: Row) -> None:

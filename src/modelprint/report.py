@@ -54,10 +54,12 @@ def candidates_table(answer: Identification, most: int = 5) -> str:
             candidate.label,
             f"{candidate.score:.2f}",
             "-" if candidate.p_value is None else f"{candidate.p_value:.2g}",
+            "-" if candidate.llr is None else f"{candidate.llr:.1f}",
+            "-" if candidate.share is None else f"{100 * candidate.share:.0f}%",
         ]
         for candidate in answer.candidates[:most]
     ]
-    return table(["candidate", "score", "p-value"], rows)
+    return table(["candidate", "score", "p-value", "llr", "share"], rows)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""What questions are answered from: an embedder, what is enrolled, and what scores mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from modelprint.adaptation import Adaptation
+from modelprint.calibration import Calibration, OwnCalibration
+from modelprint.decision import Candidate
+from modelprint.embedder import Embedder, Scorer, calibration_of, scorer_of
+from modelprint.errors import ExtractorMismatchError
+from modelprint.gallery_file import content_digest
+from modelprint.images import LoadedImage
+from modelprint.index import Index
+from modelprint.ranking import ranked
+from modelprint.records import Provenance, image_facts, record_digest
+from modelprint.rivals import Rivalry, shares
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A gallery at one moment; what follows from it is computed once, when first asked for.
+
+    Attributes:
+        embedder: Makes and compares fingerprints.
+        index: The enrolled images.
+        own: The gallery's calibration; None for the embedder's.
+    """
+
+    embedder: Embedder
+    index: Index
+    own: OwnCalibration | None = None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scores mean: the gallery's own calibration, or else the embedder's, if any."""
+        return calibration_of(self.embedder) if self.own is None else self.own.calibration
+
+    @cached_property
+    def score(self) -> Scorer:
+        """The scorer, adapted to the enrolled images."""
+        labels = [row.label for row in self.index.rows]
+        return scorer_of(self.embedder, Adaptation.fit(self.index.fingerprints, labels))
+
+    def left_out_scores(self, model: int) -> Tensor:
+        """Scores `(n, L)` of a model's images against each model, their own without the image.
+
+        NaN where there is no other image of it. The scorer stays adapted to the whole gallery, of
+        which one image is a small part.
+        """
+        templates = self.index.templates
+        fingerprints = self._fingerprints_of(model)
+        scores = self.score(fingerprints, templates.fingerprints)
+        scores[:, model] = self._left_out(fingerprints)
+        return scores
+
+    def rivalry(self, model: int) -> Rivalry:
+        """How far a model's images can be told from those of each other one."""
+        if model not in self._rivalries:
+            index = self.index
+            against = self.score(index.fingerprints, index.templates.fingerprints[model, None])
+            own = self.left_out_scores(model).double().numpy()
+            all_of_model = against[:, 0].double().numpy()
+            left_out, models = self._all_left_out
+            self._rivalries[model] = Rivalry.of(model, own, all_of_model, left_out, models)
+        return self._rivalries[model]
+
+    def rank_models(
+        self, scores: Sequence[float], side_px: int, enrolled: Sequence[int] | None = None
+    ) -> tuple[Candidate, ...]:
+        """Every enrolled model as a candidate for an image, best first.
+
+        Args:
+            scores: L, against each model.
+            side_px: The image's smaller side.
+            enrolled: L, images behind each; None for all of them.
+        """
+        labels, counts = self.index.templates.labels, enrolled or self.index.templates.counts
+        calibration, values = self.calibration, np.array(scores)
+        ratios = None
+        if calibration is not None:
+            each = [
+                calibration.log_odds(*pair, side_px) for pair in zip(scores, counts, strict=True)
+            ]
+            known = [ratio for ratio in each if ratio is not None]
+            ratios = np.array(known) if len(known) == len(each) else None
+        best = int((values if ratios is None else ratios).argmax())
+        found = shares(best, ratios, self.rivalry(best).evidence(values))
+        weights = None if found is None else found.tolist()
+        return ranked(labels, scores, counts, side_px, calibration, weights)
+
+    @cached_property
+    def _rivalries(self) -> dict[int, Rivalry]:
+        return {}
+
+    @cached_property
+    def _all_left_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Scores `(N,)` of all images against their model without them, and the models' numbers."""
+        scores = torch.empty(len(self.index.rows))
+        models = torch.empty(len(self.index.rows), dtype=torch.int64)
+        for model, label in enumerate(self.index.templates.labels):
+            numbers = self.index.numbers[label]
+            scores[numbers] = self._left_out(self._fingerprints_of(model))
+            models[numbers] = model
+        return scores.double().numpy(), models.numpy()
+
+    def _left_out(self, fingerprints: Tensor) -> Tensor:
+        """Scores `(n,)` of images against the mean of the others; NaN for a single one."""
+        if len(fingerprints) < 2:
+            return torch.full((len(fingerprints),), torch.nan)
+        rows = fingerprints.double()
+        others = torch.nn.functional.normalize(rows.sum(0) - rows, dim=1).float()
+        return self.score(fingerprints, others).diagonal()
+
+    def _fingerprints_of(self, model: int) -> Tensor:
+        return self.index.fingerprints[self.index.numbers[self.index.templates.labels[model]]]
+
+    @cached_property
+    def digest(self) -> str:
+        """Sha256 in hex of all that decides answers."""
+        return content_digest(self.index, self.embedder.digest, self.own)
+
+    @cached_property
+    def enrolled_digest(self) -> str:
+        """The same without a calibration of the gallery's own."""
+        return content_digest(self.index, self.embedder.digest)
+
+    @cached_property
+    def calibration_digest(self) -> str | None:
+        """Sha256 in hex of what scores mean."""
+        return None if self.calibration is None else record_digest(self.calibration.to_dict())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may make any answer less reliable."""
+        if self.own is None or self.own.fitted_to in (None, self.enrolled_digest):
+            return ()
+        return ("calibrated for another enrolment: the gallery has changed since, calibrate again",)
+
+    def provenance(self, images: Sequence[LoadedImage]) -> Provenance:
+        """What an answer about images says of its origin."""
+        return Provenance(
+            image_facts(images),
+            self.digest if self.index.rows else None,
+            len(self.index.templates.labels),
+            len(self.index.rows),
+            self.calibration_digest,
+        )
+
+
+def check_same_extractor(what: str, index: Index, digest: str, embedder: Embedder) -> None:
+    """Refuse fingerprints that another extractor made.
+
+    Raises:
+        ExtractorMismatchError: They cannot be compared.
+    """
+    if (digest, index.dim) != (embedder.digest, embedder.dim):
+        raise ExtractorMismatchError(
+            f"{what} was made with the extractor {digest[:12]} (dim {index.dim}), this one is "
+            f"{embedder.digest[:12]} (dim {embedder.dim}): their fingerprints cannot be "
+            "compared; use that extractor, or enroll the images again with this one"
+        )
