@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import stat
@@ -6,12 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from fakes import DIM, CalibratedEmbedder, CosineEmbedder, picture, pictures
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from gallery_files import HASHES, assert_refused, header_of, rewrite
+from safetensors.torch import save_file
 
 import modelprint.gallery
 import modelprint.gallery_file
@@ -33,26 +31,6 @@ def saved(gallery, tmp_path):
     path = tmp_path / "models.gallery"
     gallery.save(path)
     return path
-
-
-def header_of(path):
-    with safe_open(path, framework="pt") as file:
-        return json.loads(file.metadata()["modelprint_gallery"])
-
-
-def rewrite(path, header=None, fingerprints=None, **more):
-    """A file like the one at `path`, with parts of it exchanged."""
-    tensors = {"fingerprints": load_file(path)["fingerprints"]}
-    if fingerprints is not None:
-        tensors["fingerprints"] = fingerprints
-    text = header if isinstance(header, str) else json.dumps({**header_of(path), **(header or {})})
-    save_file(tensors | more, path, {"modelprint_gallery": text})
-
-
-def assert_refused(path, why):
-    with pytest.raises(InvalidGalleryFileError, match=why) as caught:
-        Gallery.load(path, CalibratedEmbedder())
-    assert str(caught.value).startswith(f"{path} cannot be read: ")
 
 
 # Round trip
@@ -182,9 +160,6 @@ def test_a_header_that_is_no_header_is_refused(saved, header):
     assert_refused(saved, "not JSON|format version")
 
 
-HASHES = [f"{i:064d}" for i in range(6)]
-
-
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -264,100 +239,6 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "fifo")
         assert_refused(tmp_path / "fifo", "not a file")
-
-
-# Format 1
-
-
-def written_by_the_first_version(path):
-    """Two models as modelprint 0.1 wrote them, byte by byte."""
-    rows = [["sdxl", f"{1:064x}", "a.png"], ["sdxl", f"{2:064x}", "b.png"]]
-    rows += [["a / b", f"{3:064x}", "c.png"]]  # no path of today's, and yet a label
-    values = np.zeros((3, DIM), "<f4")
-    values[[0, 1, 2], [0, 1, 2]] = 1
-    extractor = CalibratedEmbedder().digest
-    whole = hashlib.sha256(f"modelprint gallery {extractor}\n".encode())
-    for (label, sha256, _), row in zip(rows, values, strict=True):
-        whole.update(json.dumps([label, sha256]).encode() + b"\n" + row.tobytes())
-    gallery = {
-        "format_version": 1,
-        "extractor_digest": extractor,
-        "digest": whole.hexdigest(),
-        "dim": DIM,
-        "rows": rows,
-    }
-    header = json.dumps(
-        {
-            "__metadata__": {"modelprint_gallery": json.dumps(gallery, separators=(",", ":"))},
-            "fingerprints": {
-                "dtype": "F32",
-                "shape": [3, DIM],
-                "data_offsets": [0, values.nbytes],
-            },
-        }
-    ).encode()
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header + values.tobytes())
-    return whole.hexdigest()
-
-
-def test_a_file_of_the_first_format_is_read_and_saved_in_the_new_one(tmp_path):
-    path = tmp_path / "old.gallery"
-    digest = written_by_the_first_version(path)
-    gallery = Gallery.load(path, CalibratedEmbedder())
-    assert gallery.labels == ("sdxl", "a / b")
-    assert gallery.digest == digest
-    rows = gallery._index.rows
-    assert [row.name for row in rows] == ["a.png", "b.png", "c.png"]
-    assert {(row.enrolment, row.side_px) for row in rows} == {(0, 0)}
-    gallery.enroll("sdxl", pictures(1, range(2)))
-    assert [row.enrolment for row in gallery._index.rows] == [0, 0, 0, 1, 1]
-    gallery.save(path)
-    assert header_of(path)["format_version"] == 2
-    assert Gallery.load(path, CalibratedEmbedder()).digest == gallery.digest
-
-
-def test_a_damaged_file_of_the_first_format_is_refused(tmp_path):
-    path = tmp_path / "old.gallery"
-    written_by_the_first_version(path)
-    rewrite(path)
-    Gallery.load(path, CalibratedEmbedder())
-    rewrite(path, {"digest": "0" * 64})
-    assert_refused(path, "wrong digest")
-    written_by_the_first_version(path)
-    rewrite(path, {"rows": [["sdxl", sha, "x", 0, 64] for sha in HASHES[:3]]})
-    assert_refused(path, "row 0 is not")
-    written_by_the_first_version(path)
-    rewrite(path, {"calibration": None})
-    assert_refused(path, "fields")
-
-
-# What format 2 adds
-
-
-def test_enrolments_and_sides_are_kept(gallery, saved):
-    gallery.enroll("sdxl", pictures(1, range(10, 12)))
-    gallery.save(saved)
-    rows = Gallery.load(saved, CalibratedEmbedder())._index.rows
-    assert [row.enrolment for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2]
-    assert {row.side_px for row in rows} == {64}
-
-
-def test_a_calibration_of_the_gallerys_own_is_kept(gallery, saved):
-    plain = gallery.digest
-    gallery.calibrate(fpr=0.2)
-    gallery.save(saved)
-    loaded = Gallery.load(saved, CalibratedEmbedder())
-    assert loaded.calibration == gallery.calibration
-    assert loaded.calibration.default_fpr == 0.2
-    assert loaded.digest == gallery.digest != plain
-    rewrite(saved, {"calibration": None})
-    assert_refused(saved, "wrong digest")
-    gallery.save(saved)
-    described = header_of(saved)["calibration"]
-    described["tables"]["tables"] = []
-    rewrite(saved, {"calibration": described})
-    assert_refused(saved, "calibration cannot be used: expected impostor tables")
 
 
 # Saving
