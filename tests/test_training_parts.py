@@ -10,9 +10,12 @@ import torch
 
 from modelprint.answering import Reference
 from modelprint.index import Index, Row
+from modelprint.synthesis.pictures import draw_pictures
 from modelprint.training import TrainingConfig
 from modelprint.training.calibrating import PROBES, _scores, calibrate, figures_of
 from modelprint.training.closed_form import whiten
+from modelprint.training.data import ModelImages
+from modelprint.training.evaluate import cohort_images
 from modelprint.training.loop import _schedule
 
 CONFIG = TrainingConfig()
@@ -122,3 +125,17 @@ def test_figures_are_perfect_where_models_are_plain_to_tell_apart():
     worse = figures_of(tiny.extractor(cohort=0), alike, clean)
     assert worse["top1"] == 1
     assert worse["roc_auc"] < 1
+
+
+def test_the_cohort_has_a_recompressed_copy_of_every_image():
+    pictures = draw_pictures(4, seed=8, size_px=64)
+    models = [ModelImages(pictures[:2], []), ModelImages(pictures[2:], [])]
+    cohort = cohort_images(CONFIG, models)
+    assert len(cohort) == 8
+    for picture, image, copy in zip(pictures, cohort[:4], cohort[4:], strict=True):
+        assert torch.equal(image, picture)
+        assert copy.shape == picture.shape
+        assert not torch.equal(copy, picture)
+        assert (copy.float() - picture.float()).abs().mean() < 12
+    again = cohort_images(CONFIG, models)
+    assert all(torch.equal(one, other) for one, other in zip(cohort, again, strict=True))
