@@ -17,7 +17,7 @@ from modelprint.plots.axes import figure_and_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 WIDTH_INCHES, ROW_INCHES = 11.0, 3.4
 # Tiles this flat have no residual to score.
@@ -49,12 +49,13 @@ def evidence_plot(evidence: Evidence, image: OneImage | None = None) -> Figure:
     alone.remove()
     rows = 1 if evidence.spectrum is None else 2
     figure.set_size_inches(WIDTH_INCHES, rows * ROW_INCHES)
-    grid = figure.add_gridspec(rows, 6)
-    _draw_map(figure, figure.add_subplot(grid[0, :3]), evidence, pixels)
-    _draw_nearest(figure.add_subplot(grid[0, 3:]), evidence)
+    # Rows of their own: two and three panels in one grid leave the layout without a solution.
+    parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
+    where, nearest = parts[0].subplots(1, 2)
+    _draw_map(parts[0], where, evidence, pixels)
+    _draw_nearest(nearest, evidence)
     if evidence.spectrum is not None:
-        below = [figure.add_subplot(grid[1, 2 * i : 2 * i + 2]) for i in range(3)]
-        _draw_spectra(figure, below, evidence.spectrum)
+        _draw_spectra(parts[1], list(parts[1].subplots(1, 3)), evidence.spectrum)
     p = "not calibrated" if evidence.p_value is None else f"p {evidence.p_value:.2g}"
     against = f"{_short(evidence.image)} against {_short(evidence.label)}"
     figure.suptitle(f"{_plain(against)}: score {evidence.score:.2f}, {p}")
@@ -72,7 +73,7 @@ def _pixels(evidence: Evidence, image: OneImage) -> NDArray[np.uint8]:
 
 
 def _draw_map(
-    figure: Figure, ax: Axes, evidence: Evidence, pixels: NDArray[np.uint8] | None
+    figure: SubFigure, ax: Axes, evidence: Evidence, pixels: NDArray[np.uint8] | None
 ) -> None:
     tiles = evidence.tiles
     width, height = evidence.width_px, evidence.height_px
@@ -116,7 +117,7 @@ def _draw_nearest(ax: Axes, evidence: Evidence) -> None:
     ax.grid(axis="x", alpha=0.3)
 
 
-def _draw_spectra(figure: Figure, axes: list[Axes], spectrum: SpectrumComparison) -> None:
+def _draw_spectra(figure: SubFigure, axes: list[Axes], spectrum: SpectrumComparison) -> None:
     """The first channel of each and their product, whose mean is nearly the correlation."""
     image, enrolled = np.array(spectrum.image[0]), np.array(spectrum.enrolled[0])
     limit = float(np.quantile(np.abs([image, enrolled]), 0.99))
