@@ -78,7 +78,7 @@ def draw(figure: Figure, spectra: Spectra, exchange: Exchange, findings: Sequenc
         _show_maps(axes, maps, levels)
         bar = figure.colorbar(axes[0].images[0], cax=figure.add_subplot(grid[number, MAPS]))
         bar.ax.tick_params(labelsize=8, length=2)
-        bar.outline.set_visible(False)
+        bar.ax.spines["outline"].set_visible(False)
         bar.set_label("level (dB)" if levels else "change (dB)", size=8, labelpad=1)
         diagram = figure.add_subplot(grid[number, MAPS + 2])
         if number < 3:
