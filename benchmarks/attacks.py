@@ -12,7 +12,6 @@ they render stand in for photographs.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from torch import Tensor
 from benchmarks import attack_methods as methods
 from benchmarks.attack_report import Outcome, figures, table
 from benchmarks.attack_subjects import Subjects, from_folder, synthetic
+from benchmarks.record import check_place, write_record
 from benchmarks.report import environment
 from modelprint.decision import Identification
 from modelprint.errors import InvalidOptionError, ModelprintError
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        check_place(options.json)
         if min(options.models - 1, options.enrolled, options.attacked) < 1:
             raise InvalidOptionError(
                 "expected --models of 2 or more, --enrolled and --attacked of 1 or more, got "
@@ -71,8 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{subjects.source}; {record['matched_before']:.0%} of images matched before")
         print(table(record))
         if options.json is not None:
-            text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-            options.json.write_text(text, encoding="utf-8")
+            write_record(options.json, record)
     except (ModelprintError, OSError) as error:
         parser.error(str(error))
     return 0

@@ -9,7 +9,6 @@ five draws; nothing is chosen on them. An image without a group counts as a grou
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.draws import Draw
-from benchmarks.folder import PHOTOGRAPH, BenchmarkFolder
+from benchmarks.folder import PHOTOGRAPH, BenchmarkFolder, facts
+from benchmarks.record import check_place, write_record
 from benchmarks.report import DASH, environment, markdown_table
 from modelprint.comparison import Comparison
 from modelprint.discovering import discover
@@ -214,8 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.enrolled < 1:
             raise InvalidOptionError(f"--enrolled: expected 1 or more, got {options.enrolled}.")
-        if options.json is not None and not options.json.absolute().parent.is_dir():
-            raise InvalidOptionError(f"--json: there is no folder {options.json.parent}.")
+        check_place(options.json)
         folder = BenchmarkFolder.open(options.data, least_images=options.enrolled + 1)
         extractor = FingerprintExtractor.from_pretrained(options.weights, device=options.device)
         embedder = Remembering(extractor)
@@ -228,10 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record = {
                 "data": {
-                    "folder": folder.name,
-                    "digest": folder.digest(),
-                    "models": list(folder.models),
-                    "images": len(folder.files) - folder.photographs,
+                    **facts(folder),
                     "photographs": folder.photographs,
                 },
                 "protocol": {"enrolled": options.enrolled, "seeds": SEEDS},
@@ -244,8 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "figures": result,
                 "draws": draws,
             }
-            text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-            options.json.write_text(text, encoding="utf-8")
+            write_record(options.json, record)
     except (ModelprintError, OSError) as error:
         parser.error(str(error))
     return 0

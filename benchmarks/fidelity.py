@@ -9,7 +9,6 @@ Looking at real models here judges a space; nothing is tuned to them.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,8 @@ from torch import Tensor
 from benchmarks.fidelity_figures import Fidelity, Floats, of_real, of_sets
 from benchmarks.fidelity_report import REAL, of_line, plain, tables
 from benchmarks.fidelity_sets import WHOLE, Line, lines
-from benchmarks.folder import BenchmarkFolder
+from benchmarks.folder import BenchmarkFolder, facts
+from benchmarks.record import check_place, write_record
 from benchmarks.report import environment
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.images import iter_sources, load_image
@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     started = time.perf_counter()
     try:
-        if options.json is not None and not options.json.absolute().parent.is_dir():
-            raise InvalidOptionError(f"--json: there is no folder {options.json.parent}.")
+        check_place(options.json)
         if options.size < CROP_PX or options.images < 1 or options.resamples < 1:
             raise InvalidOptionError(
                 f"expected --size of {CROP_PX} or more and --images and --resamples of 1 or more, "
@@ -62,12 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(tables(figures, table, real, rows))
         if options.json is not None:
             record = {
-                "data": {
-                    "folder": folder.name,
-                    "digest": folder.digest(),
-                    "models": list(folder.models),
-                    "images": len(folder.files) - folder.photographs,
-                },
+                "data": facts(folder),
                 "protocol": {
                     "models_per_set": options.models,
                     "images_per_model": options.images,
@@ -79,8 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "environment": environment(options.device or "cpu"),
                 **plain(figures, table, real, rows),
             }
-            text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-            options.json.write_text(text, encoding="utf-8")
+            write_record(options.json, record)
     except (ModelprintError, OSError) as error:
         parser.error(str(error))
     return 0

@@ -106,6 +106,16 @@ class BenchmarkFolder:
         return total.hexdigest()
 
 
+def facts(folder: BenchmarkFolder) -> dict[str, object]:
+    """What a record says of the images that its figures were measured on."""
+    return {
+        "folder": folder.name,
+        "digest": folder.digest(),
+        "models": list(folder.models),
+        "images": len(folder.files) - folder.photographs,
+    }
+
+
 def _is_model(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".") and bool(_files(path))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -17,8 +16,9 @@ from pathlib import Path
 
 from benchmarks.baselines import LogSpectrum
 from benchmarks.conditions import CLEAN
-from benchmarks.folder import BenchmarkFolder
+from benchmarks.folder import BenchmarkFolder, facts
 from benchmarks.protocol import Figures, Plan, evaluate
+from benchmarks.record import check_place, write_record
 from benchmarks.report import environment, plain_figures, tables
 from modelprint.embedder import Embedder, calibration_of
 from modelprint.errors import InvalidOptionError, ModelprintError
@@ -38,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.enrolled < 1:
             raise InvalidOptionError(f"--enrolled: expected 1 or more, got {options.enrolled}.")
-        if options.json is not None and not options.json.absolute().parent.is_dir():
-            raise InvalidOptionError(f"--json: there is no folder {options.json.parent}.")
+        check_place(options.json)
         # The folder is read first: a wrong path shows before weights are loaded or fetched.
         folder = BenchmarkFolder.open(options.data, least_images=options.enrolled + 1)
         embedders = _embedders(options.weights, options.baseline, options.device)
@@ -49,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(tables(results, plan))
         if options.json is not None:
             record = _record(folder, plan, embedders, results)
-            text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-            options.json.write_text(text, encoding="utf-8")
+            write_record(options.json, record)
     except (ModelprintError, OSError) as error:
         parser.error(str(error))
     return 0
@@ -105,10 +103,7 @@ def _record(
 ) -> dict[str, object]:
     return {
         "data": {
-            "folder": folder.name,
-            "digest": folder.digest(),
-            "models": list(folder.models),
-            "images": len(folder.files) - folder.photographs,
+            **facts(folder),
             "photographs": folder.photographs,
             "images_of_shared_photographs": folder.shared_inputs,
         },

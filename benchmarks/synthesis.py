@@ -18,7 +18,6 @@ Four seeds of each architecture are run, so that (c) has something to put togeth
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -32,6 +31,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.plain_models import PlainModel, Stacked, model_by_model, one_by_one
+from benchmarks.record import check_place, write_record
 from benchmarks.report import environment
 from benchmarks.synthesis_report import tables
 from benchmarks.timing import ceilings, once, peak_bytes, race, reset_peak
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        check_place(options.json)
         most = SEEDS * PAPER.size
         if options.photos < 1 or not 1 <= options.models <= most or options.models % SEEDS:
             raise InvalidOptionError(
@@ -73,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     print(tables(record))
     if options.json is not None:
-        text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-        options.json.write_text(text, encoding="utf-8")
+        write_record(options.json, record)
     return 0
 
 
