@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from modelprint.crops import crop_starts, cut
 from modelprint.extractor import FingerprintExtractor
+from modelprint.features.crops import crop_starts, cut
 from modelprint.residual import high_pass
 
 # Laundering: what a re-upload does, twice.

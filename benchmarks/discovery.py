@@ -23,15 +23,15 @@ from benchmarks.draws import Draw
 from benchmarks.folder import PHOTOGRAPH, BenchmarkFolder, facts
 from benchmarks.record import check_place, write_record
 from benchmarks.report import DASH, environment, markdown_table
-from modelprint.comparison import Comparison
-from modelprint.discovering import discover
+from modelprint.discovery.discovering import discover
+from modelprint.discovery.linkage import average_linkage
 from modelprint.embedder import Embedder, calibration_of, fingerprints_of, scorer_of
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery import Gallery
 from modelprint.images import LoadedImage
-from modelprint.linkage import average_linkage
 from modelprint.metrics import adjusted_rand_index, purity
+from modelprint.scoring.comparison import Comparison
 
 Floats = NDArray[np.float32]
 

@@ -1,7 +1,7 @@
 """Fidelity and diversity of sets of models, from their spectra.
 
-Rows are spectra in dB (``modelprint.residual_spectrum``), one per model. With some 20 real models
-the distance is noisy, biased upwards, and dominated by which models these are. Therefore:
+Rows are spectra in dB (``modelprint.features.residual_spectrum``), one per model. With some 20 real
+models the distance is noisy, biased upwards, and dominated by which models these are. Therefore:
 
 - all sets have equally many models, so that the bias is common to them;
 - the *change* against a reference is resampled jointly, with the same real models on both sides,

@@ -10,8 +10,8 @@ from benchmarks.fidelity_figures import Fidelity, Floats
 from benchmarks.fidelity_sets import Line
 from benchmarks.figures import Figure
 from benchmarks.report import DASH, markdown_table
+from modelprint.features.residual_spectrum import ring_frequencies
 from modelprint.metrics import diversity, frechet_frequency_distance
-from modelprint.residual_spectrum import ring_frequencies
 from modelprint.synthesis.synthesizer import ModelSpec
 
 REAL = "real generators"

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from benchmarks.draws import Draw
 from benchmarks.figures import Figure, measure, ratio
 from benchmarks.folder import PHOTOGRAPH
+from modelprint.answers.rules import decide_identity
+from modelprint.answers.usability import Problem
 from modelprint.metrics.scores import top_k_hits, wins
 from modelprint.reference import Reference
-from modelprint.rules import decide_identity
-from modelprint.usability import Problem
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -28,11 +28,11 @@ from benchmarks.folder import NOT_SHARED, BenchmarkFolder
 from benchmarks.identification import open_set, top1
 from benchmarks.likelihood import llr_cost
 from benchmarks.pairs import PairBlocks
-from modelprint.comparison import symmetric
+from modelprint.answers.usability import Problem, usability_of
 from modelprint.embedder import Embedder, fingerprints_of, scorer_of
 from modelprint.images import LoadedImage, load_image
 from modelprint.reference import Reference
-from modelprint.usability import Problem, usability_of
+from modelprint.scoring.comparison import symmetric
 
 Floats = NDArray[np.float64]
 Figures = dict[str, Figure | None]

@@ -26,9 +26,9 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from modelprint import DesignSpace, ModelSynthesizer
+from modelprint.features.residual_spectrum import model_spectrum
 from modelprint.metrics import diversity, frechet_frequency_distance
 from modelprint.report import Tile, contact_sheet, table
-from modelprint.residual_spectrum import model_spectrum
 from modelprint.synthesis.blocks import (
     convolve,
     register_activation,

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint import ModelSynthesizer
+from modelprint.features.residual_statistics import residual_statistics
 from modelprint.metrics import roc_auc, top_k_accuracy
-from modelprint.residual_statistics import residual_statistics
 from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.pictures import crops, draw_pictures
 

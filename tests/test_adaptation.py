@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from modelprint.adaptation import _PRIOR_DEVIATIONS, Adaptation
+from modelprint.scoring.adaptation import _PRIOR_DEVIATIONS, Adaptation
 
 
 def enrolled(models: int, images: int, dim: int = 24, nuisance: float = 0.8):

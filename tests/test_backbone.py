@@ -5,9 +5,9 @@ import torch
 
 from modelprint.backbone import SpectrumResNet, WhitenedStatistics, build_backbone
 from modelprint.errors import InvalidOptionError
+from modelprint.features.residual_statistics import residual_statistics, statistics_count
+from modelprint.features.resnet import DEPTHS, ResNet
 from modelprint.residual import high_pass
-from modelprint.residual_statistics import residual_statistics, statistics_count
-from modelprint.resnet import DEPTHS, ResNet
 
 
 def images(n: int, *size: int, seed: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 from modelprint.calibration import Calibration, check_fpr
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
-from modelprint.impostors import ImpostorTable
+from modelprint.scoring.impostors import ImpostorTable
 
 PX = 256  # the one image size of most calibrations here
 

@@ -4,8 +4,8 @@ import tiny
 import torch
 import torch.nn.functional as F
 
-from modelprint.adaptation import Adaptation
-from modelprint.comparison import Comparison, symmetric
+from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.comparison import Comparison, symmetric
 
 
 def test_without_a_cohort_scores_are_cosines():

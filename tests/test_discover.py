@@ -8,7 +8,8 @@ import torch
 from fakes import CalibratedEmbedder, CosineEmbedder, filled_gallery, picture, pictures
 from PIL import Image
 
-from modelprint import discover, discovering
+from modelprint import discover
+from modelprint.discovery import discovering
 from modelprint.errors import InvalidImageError, InvalidOptionError
 from modelprint.gallery import Gallery
 from modelprint.images import load_image

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from modelprint.drift import Drift, drift_of
+from modelprint.health.drift import Drift, drift_of
 
 
 def scores_of(*parts, seed=0, dim=12):

@@ -10,16 +10,16 @@ import torch
 from tiny import extractor as tiny_extractor
 from tiny import photos
 
+from modelprint.answers.evidence import MOST_TILES, NEAREST, TILE_PX, explain
+from modelprint.answers.fingerprint_spectrum import GRID, compare_spectra, remembered
 from modelprint.backbone import WhitenedStatistics
 from modelprint.calibration import Calibration
 from modelprint.errors import UnknownLabelError
-from modelprint.evidence import MOST_TILES, NEAREST, TILE_PX, explain
-from modelprint.fingerprint_spectrum import GRID, compare_spectra, remembered
+from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.images import load_image
 from modelprint.index import Index, Row
 from modelprint.records import canonical_json
 from modelprint.reference import Reference
-from modelprint.residual_statistics import residual_statistics, statistics_count
 
 RED, BLUE = (200, 90, 90), (90, 90, 200)
 DRAWN = np.random.default_rng(0).normal(size=20_000)

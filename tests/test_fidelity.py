@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from modelprint.errors import InvalidOptionError
+from modelprint.features.residual_spectrum import model_spectrum, ring_frequencies, ring_powers
 from modelprint.metrics import diversity, frechet_frequency_distance
-from modelprint.residual_spectrum import model_spectrum, ring_frequencies, ring_powers
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import DesignSpace
 from modelprint.synthesis.synthesizer import ModelSynthesizer

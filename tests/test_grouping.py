@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from modelprint import grouping
 from modelprint.calibration import Calibration
-from modelprint.grouping import group_images
+from modelprint.discovery import grouping
+from modelprint.discovery.grouping import group_images
 from modelprint.metrics import adjusted_rand_index, purity
 
 DIM = 40

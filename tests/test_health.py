@@ -8,9 +8,9 @@ import pytest
 import torch
 from fakes import DIM, CalibratedEmbedder, CosineEmbedder, filled_gallery, picture, pictures
 
-from modelprint import examining
-from modelprint.examining import gallery_health
 from modelprint.gallery import Gallery
+from modelprint.health import examining
+from modelprint.health.examining import gallery_health
 from modelprint.index import Index, Row
 from modelprint.reference import Reference
 

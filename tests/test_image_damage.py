@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from modelprint.decoding.image_decoding import _open_without_blocking
+from modelprint.decoding.pillow_guard import _without_pillow_warnings
 from modelprint.errors import ImageNotFoundError, InvalidImageError
-from modelprint.image_decoding import _open_without_blocking
 from modelprint.images import load_image
-from modelprint.pillow_guard import _without_pillow_warnings
 
 
 def picture():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from modelprint import image_decoding
+from modelprint.decoding import image_decoding
 from modelprint.errors import InvalidImageError
 from modelprint.images import load_image
 

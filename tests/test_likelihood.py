@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 
 from modelprint.calibration import Calibration
 from modelprint.errors import InvalidOptionError
-from modelprint.likelihood import LikelihoodRatio
 from modelprint.metrics import cllr, min_cllr
+from modelprint.scoring.likelihood import LikelihoodRatio
 
 PX = 256
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import AgglomerativeClustering
 
-from modelprint.linkage import average_linkage
+from modelprint.discovery.linkage import average_linkage
 from modelprint.metrics import adjusted_rand_index
 
 

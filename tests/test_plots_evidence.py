@@ -8,8 +8,8 @@ from test_evidence import BLUE, ColourEmbedder, coloured, reference, spliced
 from tiny import extractor as tiny_extractor
 from tiny import photos
 
+from modelprint.answers.evidence import explain
 from modelprint.errors import InvalidImageError, InvalidOptionError
-from modelprint.evidence import explain
 from modelprint.images import load_image
 
 matplotlib = pytest.importorskip("matplotlib", reason="pip install 'modelprint[plots]'")

@@ -8,6 +8,8 @@ import pytest
 from fakes import CalibratedEmbedder, filled_gallery, picture, pictures
 from PIL import Image
 
+from modelprint.audit.record_differences import SCORE_TOLERANCE
+from modelprint.audit.replaying import replay
 from modelprint.errors import (
     ExtractorMismatchError,
     InvalidImageError,
@@ -15,9 +17,7 @@ from modelprint.errors import (
     RecordMismatchError,
 )
 from modelprint.gallery import Gallery, verify
-from modelprint.record_differences import SCORE_TOLERANCE
 from modelprint.records import canonical_json
-from modelprint.replaying import replay
 
 IMAGE, OTHER = picture(1, 9), picture(1, 8)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelprint.crops import crop_starts, cut
+from modelprint.features.crops import crop_starts, cut
 from modelprint.residual import high_pass, normalise, opponent_channels
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from modelprint import residual_statistics as module
-from modelprint.residual_statistics import residual_statistics, statistics_count
+from modelprint.features import residual_statistics as module
+from modelprint.features.residual_statistics import residual_statistics, statistics_count
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modelprint.rivals import Rivalry, shares
+from modelprint.answers.rivals import Rivalry, shares
 
 NONE = np.array([np.nan])
 

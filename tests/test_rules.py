@@ -1,14 +1,14 @@
 import pytest
 
-from modelprint.decision import Candidate
-from modelprint.rules import (
+from modelprint.answers.rules import (
     corrected_p,
     decide_claim,
     decide_identity,
     largest_p,
     related_fpr,
 )
-from modelprint.usability import Problem
+from modelprint.answers.usability import Problem
+from modelprint.decision import Candidate
 
 OK = {"fpr": 0.01, "finest_p": 1e-5}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from modelprint.subband_energy import subband_energy
+from modelprint.features.subband_energy import subband_energy
 
 
 def noise(n: int, side: int, seed: int = 0) -> torch.Tensor:

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from modelprint import residual_statistics as statistics_module
 from modelprint.backbone import SpectrumResNet
 from modelprint.errors import InvalidOptionError
 from modelprint.extractor import FingerprintExtractor
-from modelprint.residual_statistics import residual_statistics
+from modelprint.features import residual_statistics as statistics_module
+from modelprint.features.residual_statistics import residual_statistics
 from modelprint.synthesis.space import SPACES
 from modelprint.training import TrainingConfig, train
 

@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from modelprint.answering import Reference
+from modelprint.answers.answering import Reference
 from modelprint.index import Index, Row
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.training import TrainingConfig

@@ -6,10 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from modelprint.compression import jpeg_quality, quality_of_table, scaled_table
+from modelprint.answers.usability import usability_of
+from modelprint.decoding.compression import jpeg_quality, quality_of_table, scaled_table
 from modelprint.images import load_image
 from modelprint.synthesis.pictures import draw_pictures
-from modelprint.usability import usability_of
 
 
 @cache

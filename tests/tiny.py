@@ -9,8 +9,8 @@ from torch import Tensor
 from modelprint.backbone import SpectrumResNet
 from modelprint.calibration import Calibration
 from modelprint.extractor import PREPROCESSING_VERSION, SCHEMA_VERSION, FingerprintExtractor
+from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.hub import WeightsFolder
-from modelprint.residual_statistics import residual_statistics, statistics_count
 from modelprint.synthesis.space import DesignSpace
 
 DIM = 8

@@ -6,14 +6,14 @@ Enroll a few images of each model, then ask who made another one. Errors are in
 """
 
 from modelprint import errors, metrics
+from modelprint.answers.evidence import Evidence
+from modelprint.audit.replaying import Replay, replay
 from modelprint.decision import Candidate, Identification, Verification
-from modelprint.discovering import discover
-from modelprint.discovery import Discovery
-from modelprint.evidence import Evidence
+from modelprint.discovery.discovering import discover
+from modelprint.discovery.discovery import Discovery
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery import Gallery, identify, verify
-from modelprint.health import GalleryHealth
-from modelprint.replaying import Replay, replay
+from modelprint.health.health import GalleryHealth
 from modelprint.synthesis.space import DesignSpace
 from modelprint.synthesis.synthesizer import ModelSynthesizer
 from modelprint.version import __version__ as __version__

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelprint.crops import crop_starts, cut
 from modelprint.errors import InvalidOptionError
+from modelprint.features.crops import crop_starts, cut
+from modelprint.features.residual_statistics import residual_statistics, statistics_count
+from modelprint.features.resnet import ResNet
 from modelprint.residual import high_pass
-from modelprint.residual_statistics import residual_statistics, statistics_count
-from modelprint.resnet import ResNet
 
 
 class Backbone(nn.Module, ABC):

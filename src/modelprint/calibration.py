@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
-from modelprint.impostors import ImpostorTable
-from modelprint.likelihood import METHOD, LikelihoodRatio
+from modelprint.scoring.impostors import ImpostorTable
+from modelprint.scoring.likelihood import METHOD, LikelihoodRatio
 
 SCHEMA_VERSION = 2
 

@@ -34,8 +34,8 @@ class Candidate:
         llr: Natural-log likelihood ratio of "this model made it" against "another did", within
             what the calibration supports; None where that has no genuine scores.
         share: Probability in [0, 1] of this model, given that one of the enrolled made the image
-            and that all were as probable before (see `modelprint.rivals`); None for families, and
-            where neither the calibration nor the enrolled images tell.
+            and that all were as probable before (see `modelprint.answers.rivals`); None for
+            families, and where neither the calibration nor the enrolled images tell.
     """
 
     label: str

@@ -16,11 +16,11 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from modelprint.adaptation import Adaptation
 from modelprint.calibration import Calibration
-from modelprint.comparison import Comparison
 from modelprint.errors import InvalidOptionError
 from modelprint.images import LoadedImage
+from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.comparison import Comparison
 
 Scorer: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 

@@ -20,9 +20,9 @@ from modelprint import hub
 from modelprint.backbone import Backbone, build_backbone
 from modelprint.batches import Images, decoded_batches
 from modelprint.calibration import Calibration
-from modelprint.comparison import Comparison, symmetric
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
 from modelprint.images import LoadedImage
+from modelprint.scoring.comparison import Comparison, symmetric
 
 SCHEMA_VERSION = 1
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.

@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from itertools import chain
 
-from modelprint.answering import (
+from modelprint.answers.answering import (
     allowed_fpr,
     identify_batch,
     verify_label,
     verify_pair,
 )
+from modelprint.answers.calibrating import calibrated
+from modelprint.answers.evidence import Evidence, explain
 from modelprint.batches import Images, OneImage, readable_batches
-from modelprint.calibrating import calibrated
 from modelprint.calibration import Calibration
 from modelprint.decision import Identification, Verification
 from modelprint.embedder import Embedder, calibration_of, check_embedder
 from modelprint.enrolling import rows_of
 from modelprint.errors import EmptyGalleryError
-from modelprint.evidence import Evidence, explain
-from modelprint.examining import gallery_health
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery_file import read_gallery, write_gallery
-from modelprint.health import GalleryHealth
+from modelprint.health.examining import gallery_health
+from modelprint.health.health import GalleryHealth
 from modelprint.images import load_image
 from modelprint.index import Index
 from modelprint.reference import Reference, check_same_extractor

@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from modelprint.decoding.image_decoding import MIN_SIDE_PX, check_size, decode_file, decode_pil
 from modelprint.errors import InvalidImageError, InvalidOptionError
-from modelprint.image_decoding import MIN_SIDE_PX, check_size, decode_file, decode_pil
 
 __all__ = ["MIN_SIDE_PX", "ImageSource", "LoadedImage", "iter_sources", "load_image"]
 

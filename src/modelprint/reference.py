@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelprint.adaptation import Adaptation
+from modelprint.answers.ranking import ranked
+from modelprint.answers.rivals import Rivalry, shares
 from modelprint.calibration import Calibration, OwnCalibration
 from modelprint.decision import Candidate
 from modelprint.embedder import Embedder, Scorer, calibration_of, scorer_of
@@ -19,9 +20,8 @@ from modelprint.errors import ExtractorMismatchError
 from modelprint.gallery_file import content_digest
 from modelprint.images import LoadedImage
 from modelprint.index import Index
-from modelprint.ranking import ranked
 from modelprint.records import Provenance, image_facts, record_digest
-from modelprint.rivals import Rivalry, shares
+from modelprint.scoring.adaptation import Adaptation
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelprint.answers.evidence import Evidence, ScoreMap
+from modelprint.answers.fingerprint_spectrum import SpectrumComparison
 from modelprint.batches import OneImage
 from modelprint.errors import InvalidOptionError
-from modelprint.evidence import Evidence, ScoreMap
-from modelprint.fingerprint_spectrum import SpectrumComparison
 from modelprint.images import load_image
 from modelprint.plots.axes import figure_and_axes
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelprint.adaptation import Adaptation
 from modelprint.calibration import Calibration
 from modelprint.extractor import FingerprintExtractor
 from modelprint.metrics import equal_error_rate, roc_auc
+from modelprint.scoring.adaptation import Adaptation
 
 # Of every model's images the last so many are compared with the others.
 PROBES = 4

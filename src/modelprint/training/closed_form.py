@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from modelprint.backbone import WhitenedStatistics
-from modelprint.residual_statistics import residual_statistics
+from modelprint.features.residual_statistics import residual_statistics
 from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import content, content_count, images_of_model, in_workers

@@ -9,8 +9,8 @@ from typing import Any
 from typing_extensions import Self
 
 from modelprint.errors import InvalidOptionError
-from modelprint.residual_statistics import statistics_count
-from modelprint.resnet import DEPTHS
+from modelprint.features.residual_statistics import statistics_count
+from modelprint.features.resnet import DEPTHS
 from modelprint.synthesis.space import find_space
 
 RECIPES = ("closed-form", "contrastive", "paper")

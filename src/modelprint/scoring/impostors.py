@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from modelprint.errors import InvalidOptionError
-from modelprint.likelihood import LikelihoodRatio
+from modelprint.scoring.likelihood import LikelihoodRatio
 
 TABLE_POINTS = 200
 

@@ -1,6 +1,6 @@
 """Images -> those of enrolled models, groups of unknown ones, and the rest.
 
-How images are grouped is in `modelprint.grouping`.
+How images are grouped is in `modelprint.discovery.grouping`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modelprint.answering import allowed_fpr, identify_embedded
+from modelprint.answers.answering import allowed_fpr, identify_embedded
+from modelprint.answers.ranking import ranked
+from modelprint.answers.usability import usability_of
 from modelprint.batches import Images, OneImage, Unreadable, readable_batches
 from modelprint.calibration import Calibration
 from modelprint.decision import Candidate, Identification
-from modelprint.discovery import Discovery, FoundImage, Group, LeftOut, Proposal
+from modelprint.discovery.discovery import Discovery, FoundImage, Group, LeftOut, Proposal
+from modelprint.discovery.grouping import Grouping, group_images
 from modelprint.embedder import fingerprints_of
 from modelprint.errors import InvalidOptionError
 from modelprint.gallery import Gallery
-from modelprint.grouping import Grouping, group_images
 from modelprint.images import LoadedImage, iter_sources
-from modelprint.ranking import ranked
 from modelprint.reference import Reference
-from modelprint.usability import usability_of
 
 # The scores of all pairs take 0.4 GB then, and finding groups in them another 1 GB for a while.
 MOST_UNKNOWN = 10_000

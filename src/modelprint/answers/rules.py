@@ -12,9 +12,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from modelprint.answers.usability import Problem
 from modelprint.decision import Candidate, ReasonCode
 from modelprint.lineage import is_within, narrowest, paths
-from modelprint.usability import Problem
 
 # Odds of 4 to 1 for a model, or family, against all others that are enrolled. Of answers at the
 # bound one in five names the wrong one; a coin toss between two siblings is far below it.

@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelprint.crops import crop_starts, cut
+from modelprint.features.crops import crop_starts, cut
+from modelprint.features.subband_energy import subband_energy
 from modelprint.residual import high_pass, normalise, opponent_channels
-from modelprint.subband_energy import subband_energy
 
 CROP_PX = 128
 _MOST_CROPS = 12

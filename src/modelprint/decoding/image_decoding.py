@@ -44,9 +44,9 @@ from PIL import (
 )
 from torch import Tensor
 
-from modelprint.compression import quality_of_table
+from modelprint.decoding.compression import quality_of_table
+from modelprint.decoding.pillow_guard import pillow_errors_as_ours
 from modelprint.errors import ImageNotFoundError, InvalidImageError
-from modelprint.pillow_guard import pillow_errors_as_ours
 
 MIN_SIDE_PX = 32
 

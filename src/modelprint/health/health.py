@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from modelprint.decision import one_line
-from modelprint.drift import Drift
+from modelprint.health.drift import Drift
 from modelprint.records import RECORD_SCHEMA, Provenance
 
 

@@ -26,10 +26,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelprint.answers.rules import largest_p
 from modelprint.calibration import Calibration
+from modelprint.discovery.linkage import average_linkage
 from modelprint.embedder import Scorer
-from modelprint.linkage import average_linkage
-from modelprint.rules import largest_p
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

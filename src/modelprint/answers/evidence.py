@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from modelprint.answers.fingerprint_spectrum import SpectrumComparison, compare_spectra
+from modelprint.answers.ranking import ranked
 from modelprint.backbone import WhitenedStatistics
-from modelprint.crops import crop_starts
 from modelprint.embedder import fingerprints_of
-from modelprint.fingerprint_spectrum import SpectrumComparison, compare_spectra
+from modelprint.features.crops import crop_starts
 from modelprint.images import LoadedImage, load_image
-from modelprint.ranking import ranked
 from modelprint.records import Provenance, audit_record
 from modelprint.reference import Reference
 

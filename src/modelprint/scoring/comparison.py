@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from modelprint.adaptation import Adaptation
+from modelprint.scoring.adaptation import Adaptation
 
 
 class Comparison:

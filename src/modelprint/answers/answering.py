@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from modelprint.answers.ranking import ranked
+from modelprint.answers.rules import corrected_p, decide_claim, decide_identity, largest_p
+from modelprint.answers.usability import usability_of
 from modelprint.batches import Unreadable
 from modelprint.calibration import Calibration, check_fpr
-from modelprint.comparison import symmetric
 from modelprint.decision import Candidate, Identification, Verification
 from modelprint.embedder import Embedder, fingerprints_of
 from modelprint.images import LoadedImage
 from modelprint.index import Index, Templates
 from modelprint.lineage import is_within
-from modelprint.ranking import ranked
 from modelprint.reference import Reference
-from modelprint.rules import corrected_p, decide_claim, decide_identity, largest_p
-from modelprint.usability import usability_of
+from modelprint.scoring.comparison import symmetric
 
 
 def allowed_fpr(calibration: Calibration | None, fpr: float | None) -> float | None:

@@ -15,15 +15,15 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from modelprint.answering import allowed_fpr
+from modelprint.answers.answering import allowed_fpr
+from modelprint.answers.rules import corrected_p, decide_identity
 from modelprint.calibration import Calibration
-from modelprint.drift import drift_of
-from modelprint.health import GalleryHealth, LabelHealth, LookAlikes
+from modelprint.health.drift import drift_of
+from modelprint.health.health import GalleryHealth, LabelHealth, LookAlikes
+from modelprint.health.leave_one_out import LeftOutImage, leave_one_out
 from modelprint.index import Index
-from modelprint.leave_one_out import LeftOutImage, leave_one_out
 from modelprint.lineage import is_within
 from modelprint.reference import Reference
-from modelprint.rules import corrected_p, decide_identity
 
 Floats = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from modelprint.compression import jpeg_quality
 from modelprint.decision import ReasonCode
+from modelprint.decoding.compression import jpeg_quality
 from modelprint.images import LoadedImage
 
 FLAT_SHARE = 0.98

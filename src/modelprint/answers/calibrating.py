@@ -17,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelprint.answers.rules import corrected_p
+from modelprint.answers.usability import usability_of
 from modelprint.batches import Images, decoded_batches
 from modelprint.calibration import Calibration, OwnCalibration, check_fpr
 from modelprint.embedder import Embedder, fingerprints_of
 from modelprint.errors import InvalidOptionError
 from modelprint.index import Index, Row, add_new, check_label
 from modelprint.reference import Reference
-from modelprint.rules import corrected_p
-from modelprint.usability import usability_of
 
 DEFAULT_FPR = 0.01
 _FEWEST_MODELS = 2

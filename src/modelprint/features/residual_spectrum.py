@@ -27,8 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelprint.crops import crop_starts, cut
 from modelprint.errors import InvalidOptionError
+from modelprint.features.crops import crop_starts, cut
 from modelprint.residual import high_pass
 
 CROP_PX = 64

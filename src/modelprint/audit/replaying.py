@@ -9,6 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from modelprint.audit.record_differences import (
+    SCORE_TOLERANCE,
+    Difference,
+    differences,
+    largest_score_difference,
+    notes,
+)
 from modelprint.batches import OneImage
 from modelprint.decision import Identification, Verification, one_line
 from modelprint.errors import (
@@ -21,13 +28,6 @@ from modelprint.errors import (
 )
 from modelprint.gallery import Gallery, verify
 from modelprint.images import LoadedImage, load_image
-from modelprint.record_differences import (
-    SCORE_TOLERANCE,
-    Difference,
-    differences,
-    largest_score_difference,
-    notes,
-)
 from modelprint.records import RECORD_SCHEMA
 
 

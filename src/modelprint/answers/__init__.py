@@ -1,0 +1,1 @@
+"""Scores -> answers: candidates, rules, reasons, evidence."""

@@ -1,0 +1,1 @@
+"""Answers of old -> are they what this gallery gives today?"""

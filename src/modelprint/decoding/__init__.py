@@ -1,0 +1,1 @@
+"""Files -> pixels: what decoders may do, and what they leave behind."""

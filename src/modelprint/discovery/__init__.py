@@ -1,0 +1,1 @@
+"""Images of models that nobody enrolled -> groups, one for each generator."""

@@ -1,0 +1,1 @@
+"""Pixels -> numbers: the statistics and networks that a backbone is made of."""

@@ -1,0 +1,1 @@
+"""A gallery's own images -> how well it knows its models."""

@@ -1,0 +1,1 @@
+"""Fingerprints -> scores, and what a score means."""
