@@ -35,6 +35,7 @@ USED = (
     "features.crops",
     "residual",
     "features.residual_spectrum",
+    "features.periodicity",
     "features.subband_energy",
     "features.residual_statistics",
     "features.resnet",

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from modelprint.features.crops import crop_starts, cut
-from modelprint.residual import high_pass, normalise, opponent_channels
+from modelprint.residual import even_out, high_pass, normalise, opponent_channels
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -89,3 +89,28 @@ def test_cutting_goes_row_by_row():
     crops = cut(image, 4, [0, 2], [0, 2, 4])
     assert crops.shape == (2, 6, 1, 4, 4)
     assert torch.equal(crops[1, 4], image[1, :, 2:6, 2:6])
+
+
+def test_an_evened_residual_is_in_units_of_its_surroundings():
+    residual = 0.1 * (noise(2, 3, 12, 15) - 0.5)
+    evened = even_out(residual)
+    for number, channel in np.ndindex(2, 3):
+        plane = residual[number, channel].double().numpy()
+        for row, column in np.ndindex(*plane.shape):
+            # At a border the mean is over what there is.
+            near = plane[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5]
+            unit = np.sqrt((near**2).mean() + (0.5 / 255) ** 2)
+            np.testing.assert_allclose(
+                evened[number, channel, row, column],
+                plane[row, column] / unit,
+                rtol=1e-4,
+                atol=1e-6,
+            )
+
+
+def test_loud_and_quiet_parts_count_alike_once_evened_out():
+    residual = noise(1, 1, 32, 64) - 0.5
+    residual[..., 32:] *= 0.1
+    evened = even_out(residual)
+    ratio = evened[..., :24].std() / evened[..., 40:].std()
+    assert ratio.item() == pytest.approx(1, abs=0.1)

@@ -55,7 +55,7 @@ class WhitenedStatistics(Backbone):
     # Beyond eight deviations a statistic says "broken", not "how much".
     _CLIP = 8.0
 
-    def __init__(self, dim: int = 1536) -> None:
+    def __init__(self, dim: int = 1408) -> None:
         super().__init__()
         if not 1 <= dim <= statistics_count():
             raise InvalidOptionError(

@@ -26,7 +26,7 @@ from modelprint.scoring.comparison import Comparison, symmetric
 
 SCHEMA_VERSION = 1
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 
 
 @dataclass(frozen=True)

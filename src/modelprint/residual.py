@@ -9,6 +9,7 @@ from torch import Tensor
 _BINOMIAL = (1.0, 4.0, 6.0, 4.0, 1.0)
 # Half a grey level: keeps flat crops, whose median residual is 0, from being blown up to noise.
 _FLOOR = 0.5 / 255
+_AROUND_PX = 9
 
 
 def opponent_channels(images: Tensor) -> Tensor:
@@ -40,6 +41,22 @@ def high_pass(channels: Tensor) -> Tensor:
     padded = F.pad(channels, (2, 2, 2, 2), mode="reflect")
     blurred = F.conv2d(F.conv2d(padded, row, groups=c), column, groups=c)
     return channels - blurred
+
+
+def even_out(residual: Tensor) -> Tensor:
+    """Residual in units of its local root mean square, over 9 x 9 pixels.
+
+    Every part of an image then counts alike, texture as much as a smooth wall: what remains is how
+    neighbouring pixels hang together, and less of what the image shows.
+
+    Args:
+        residual: ``(B, C, H, W)`` float32, sides of 9 pixels or more.
+
+    Returns:
+        ``(B, C, H, W)`` float32.
+    """
+    energy = F.avg_pool2d(residual.square(), _AROUND_PX, 1, _AROUND_PX // 2, False, False)
+    return residual / torch.sqrt(energy + _FLOOR**2)
 
 
 def normalise(residual: Tensor) -> Tensor:

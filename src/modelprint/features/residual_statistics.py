@@ -1,8 +1,9 @@
 """Residual -> statistics: what is regular in an image's residual, whatever the image shows.
 
-The closed-form half of the fingerprint: nothing in this file is trained. Six groups of numbers, at
-full and at half resolution. All crops of an image are averaged before any logarithm (Welch's
-method), so that a larger image gives a less noisy estimate of the same numbers.
+The closed-form half of the fingerprint: nothing in this file is trained. Seven groups of numbers,
+at full and at half resolution, the last at full alone. All crops of an image are averaged before
+any logarithm (Welch's method), so that a larger image gives a less noisy estimate of the same
+numbers.
 
 | group | what it catches |
 |---|---|
@@ -12,6 +13,10 @@ method), so that a larger image gives a less noisy estimate of the same numbers.
 | tails | marginal distribution of the residual |
 | co-occurrence | ternary patterns of three pixels in a row, as in rich models of steganalysis |
 | energy | how local energy in one band and channel goes with that in another |
+| periodicity | the lattice that upsampling by 2, 4 and 8 leaves, summed over the whole image |
+
+Power, coherence and harmonics are those of two signals: the residual with its local energy evened
+out, so that no texture outweighs the others, and the residual's magnitude.
 """
 
 from __future__ import annotations
@@ -23,8 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint.features.crops import crop_starts, cut
+from modelprint.features.periodicity import periodicity
 from modelprint.features.subband_energy import subband_energy
-from modelprint.residual import high_pass, normalise, opponent_channels
+from modelprint.residual import even_out, high_pass, normalise, opponent_channels
 
 CROP_PX = 128
 _MOST_CROPS = 12
@@ -53,9 +59,14 @@ def residual_statistics(images: Tensor) -> Tensor:
     side = min(CROP_PX, height // 16 * 16, width // 16 * 16)
     tops, lefts = (crop_starts(n, side, side // 2, _MOST_CROPS) for n in (height, width))
     channels = opponent_channels(images)
-    groups = _level(channels, side, tops, lefts, _GRIDS[0])
+    residual = high_pass(channels)
+    even = even_out(residual)
+    groups = _level(channels, residual, even, side, tops, lefts, _GRIDS[0])
+    groups.append(periodicity(channels, even))
+    channels = F.avg_pool2d(channels, 2)
+    residual = high_pass(channels)
     tops, lefts = ([start // 2 for start in starts] for starts in (tops, lefts))
-    groups += _level(F.avg_pool2d(channels, 2), side // 2, tops, lefts, _GRIDS[1])
+    groups += _level(channels, residual, even_out(residual), side // 2, tops, lefts, _GRIDS[1])
     return torch.cat([group.flatten(1) for group in groups], 1)
 
 
@@ -66,19 +77,24 @@ def statistics_count() -> int:
 
 
 def _level(
-    channels: Tensor, side: int, tops: list[int], lefts: list[int], grid: tuple[int, int]
+    channels: Tensor,
+    residual: Tensor,
+    even: Tensor,
+    side: int,
+    tops: list[int],
+    lefts: list[int],
+    grid: tuple[int, int],
 ) -> list[Tensor]:
     """The groups at one resolution; every tensor begins with axis B."""
     plain = cut(channels, side, tops, lefts).flatten(0, 1)
-    crops = cut(high_pass(channels), side, tops, lefts)
+    crops = cut(residual, side, tops, lefts)
     shape = crops.shape[:2]  # (B, N crops)
     residual = normalise(crops.flatten(0, 1))
-    soft = torch.tanh(0.7 * residual)
     magnitude = residual.abs().clamp(max=4)
     magnitude = magnitude - magnitude.mean((2, 3), keepdim=True)
     groups = []
-    for signal in (soft, magnitude):
-        groups += _spectral(signal.view(crops.shape), grid)
+    for signal in (cut(even, side, tops, lefts), magnitude.view(crops.shape)):
+        groups += _spectral(signal, grid)
     groups.append(torch.log(_mean_over_crops(_tails(residual), shape) + 2e-3))
     groups.append(torch.log(_mean_over_crops(_patterns(residual), shape) + 2e-3))
     groups.append(_mean_over_crops(subband_energy(plain), shape))

@@ -86,8 +86,13 @@ def whiten(
     between = (centres[:, 0] - centres.mean(0)) @ whitening
     moment = between.T @ between
     # Among whitened directions, those in which models differ most come last from eigh.
-    directions = torch.linalg.eigh(moment).eigenvectors.flip(1)[:, : config.dim]
-    backbone.projection = whitening @ directions
+    spread, directions = torch.linalg.eigh(moment)
+    spread, directions = spread.flip(0)[: config.dim], directions.flip(1)[:, : config.dim]
+    # Where models differ more than is usual a difference says more, so it counts for more. The
+    # root of the root of the variance: in full, a few directions would be all that counts.
+    usual = spread[: min(len(clean), config.dim)].median()
+    gains = (spread / usual).clamp(min=1) ** 0.25
+    backbone.projection = whitening @ (directions * gains)
     return backbone
 
 

@@ -95,9 +95,9 @@ class TrainingConfig:
     held_out_models: int = 240
     held_out_px: int = 256
     calibration_space: str = "paper"
-    dim: int = 1536
+    dim: int = 1408
     ridge: float = 0.1
-    degraded_weight: float = 0.06
+    degraded_weight: float = 0.15
     content_weight: float = 1.0
     depth: int = 18
     width: int = 32
