@@ -27,6 +27,7 @@ USED = (
     "decoding",
     "decoding.pillow_guard",
     "decoding.compression",
+    "decoding.limits",
     "decoding.image_decoding",
     "images",
     "batches",
