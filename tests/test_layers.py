@@ -24,6 +24,7 @@ USED = (
     "metrics",
     # images
     "version",
+    "files",
     "decoding",
     "decoding.pillow_guard",
     "decoding.compression",
