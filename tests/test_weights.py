@@ -13,8 +13,9 @@ from modelprint.errors import InvalidOptionError, InvalidWeightsError, WeightsNo
 from modelprint.extractor import FingerprintExtractor
 from modelprint.hub import CALIBRATION, CARD, CONFIG, MODEL, WeightsFolder
 
-# 1.5 GB of weights if it were made.
-WIDEST = {"depth": 50, "width": 256, "log": False}
+# A config.json alone must not ask for more memory than the largest network that there is.
+WIDER = {"depth": 50, "width": 257, "log": False}
+DEEPER = {"depth": 1000, "width": 64, "log": False}
 
 
 @pytest.fixture
@@ -113,10 +114,8 @@ def rewrite(path, **changes):
         ({"options": {"dim": 9}}, "does not fit config.json"),
         ({"options": {"dim": 8, "path": "/etc"}}, "options"),
         ({"options": {"dim": 10**15}}, "dim between"),
-        (
-            {"backbone": "spectrum-resnet", "options": WIDEST},
-            "does not fit",
-        ),
+        ({"backbone": "spectrum-resnet", "options": WIDER}, "width between 1 and 256, got 257"),
+        ({"backbone": "spectrum-resnet", "options": DEEPER}, "depth in .*, got 1000"),
         ({"options": {}}, "options"),
     ],
 )

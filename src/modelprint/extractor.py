@@ -166,10 +166,6 @@ class FingerprintExtractor(
         }
         cohort = tensors.pop("cohort", torch.empty(0))
         try:
-            # Without memory, to find out first whether config.json asks for what the file holds.
-            with torch.device("meta"):
-                empty = build_backbone(config.backbone, config.options)
-            empty.load_state_dict(tensors, strict=True, assign=True)
             # The fresh weights, soon replaced, must not move the caller's random stream.
             with torch.random.fork_rng(devices=[]):
                 backbone = build_backbone(config.backbone, config.options)
