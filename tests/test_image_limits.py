@@ -20,16 +20,6 @@ from modelprint.images import load_image
 INTACT = intact_files()
 
 
-@pytest.fixture
-def load(tmp_path):
-    def load_bytes(data, **options):
-        path = tmp_path / "image"
-        path.write_bytes(data)
-        return load_image(path, name="x.png", **options)
-
-    return load_bytes
-
-
 def patched(data, offset, form, *values):
     patch = struct.pack(form, *values)
     return data[:offset] + patch + data[offset + len(patch) :]

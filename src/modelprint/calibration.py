@@ -189,15 +189,15 @@ class Calibration:
                 or the tables are no survival functions.
         """
         try:
-            _check_fields(
-                d, {"schema_version": int, "source": str, "default_fpr": float, "tables": list}
-            )
-            version = d["schema_version"]
-            if version > SCHEMA_VERSION:
+            version = d.get("schema_version") if isinstance(d, Mapping) else None
+            if type(version) is int and version > SCHEMA_VERSION:
                 raise InvalidOptionError(
                     f"it has schema version {version}, this modelprint reads {SCHEMA_VERSION}: "
                     "upgrade with `pip install -U modelprint`"
                 )
+            _check_fields(
+                d, {"schema_version": int, "source": str, "default_fpr": float, "tables": list}
+            )
             if version != SCHEMA_VERSION:
                 raise InvalidOptionError(
                     f"expected schema version {SCHEMA_VERSION}, got {version}: calibrate again, "

@@ -81,7 +81,7 @@ def load_image(
             floats in [0, 1], quantised by round(255 x). A `LoadedImage` is returned as it is.
         name: what errors and results call it; default: its path, or "<array>" and the like.
         max_pixels: refuse larger pictures, and files too large for pictures of that size, before
-            they are decoded. Decoding takes up to 24 bytes of memory a pixel.
+            they are decoded. Decoding takes up to 25 bytes of memory a pixel.
 
     Returns:
         The image; its pixels never share memory with `source`.
