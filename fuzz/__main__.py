@@ -41,12 +41,12 @@ def main() -> int:
         # libFuzzer ends the process it runs in, so each target has its own.
         call = [sys.executable, "-m", "fuzz", target, "--seconds", str(options.seconds), "--here"]
         done = subprocess.run(call, stderr=subprocess.PIPE, text=True, errors="replace")
-        lines = [line for line in done.stderr.splitlines() if line.startswith(("#", "Done"))]
-        print(f"fuzz: {target}: {' '.join((lines or ['did not start'])[-1].split())}", flush=True)
+        said = [line for line in done.stderr.splitlines() if not line.startswith("INFO")]
         if done.returncode:
-            print(done.stderr[-4000:], file=sys.stderr)
-            print(f"fuzz: {target} found something, kept in {FINDS}", file=sys.stderr)
+            print("\n".join(said[-60:]), file=sys.stderr)
+            print(f"fuzz: {target}: a find, or no start; finds are in {FINDS}", file=sys.stderr)
             return 1
+        print(f"fuzz: {target}: {said[-1] if said else 'nothing said'}", flush=True)
     return 0
 
 

@@ -5,8 +5,6 @@ import os
 import pytest
 import torch
 
-from modelprint.images import load_image
-
 # Triton reads this when kernels are defined. Its interpreter runs them without a GPU.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
@@ -15,6 +13,7 @@ if not torch.cuda.is_available():
 @pytest.fixture
 def load(tmp_path):
     """Reads bytes as an image file that errors call x.png."""
+    from modelprint.images import load_image  # not before the environment is set
 
     def load_bytes(data, **options):
         path = tmp_path / "image"
