@@ -41,7 +41,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     temporaries: dict[Path, Path] = {}
     try:
         for target, content in contents.items():
-            temporary = target.with_name(f".modelprint-{secrets.token_hex(8)}.tmp")
+            temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
             # By hand for the umask to apply, as it would to any new file: tempfile makes them 0600.
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             temporaries[target] = temporary
