@@ -1,6 +1,8 @@
-.PHONY: demo test lint docs ci
+COMMANDS = demo test lint docs fuzz audit package oldest
 
-demo test lint docs:
+.PHONY: $(COMMANDS) ci
+
+$(COMMANDS):
 	python3 bootstrap.py $@
 
 ci:

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Runs modelprint from a fresh checkout: `python3 bootstrap.py demo`, `test`, `lint` or `docs`.
+"""Runs modelprint from a fresh checkout: `python3 bootstrap.py demo`, `test`, `lint`, `docs` ...
+
+`fuzz` searches for input that breaks a reader, `audit` looks at licences and advisories of the
+dependencies, `package` builds the wheel and uses it, `oldest` tests with the oldest dependencies.
 
 The first call makes a virtual environment in .venv and installs into it what the command needs;
 later calls start at once, until pyproject.toml, constraints.txt or the Python version changes.
@@ -32,6 +35,13 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
         ("--group", "test", "--group", "lint"),
         (("-m", "ruff", "check"), ("-m", "ruff", "format", "--check"), ("-m", "mypy")),
     ),
+    "fuzz": (("--group", "fuzz"), (("-m", "fuzz"),)),
+    "audit": (
+        ("--group", "test", "--group", "audit"),
+        (("-m", "checks.licences"), ("-m", "checks.advisories")),
+    ),
+    "package": (("--group", "package"), (("-m", "checks.package"),)),
+    "oldest": (("--group", "test"), (("-m", "checks.oldest"),)),
     "docs": (("--group", "docs"), (("-m", "mkdocs", "build", "--quiet"),)),
 }
 
@@ -45,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python3 bootstrap.py")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="handed on to the demo or to pytest")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="handed on to what it runs")
     options = parser.parse_args(arguments)
     install, runs = COMMANDS[options.command]
     if options.rest and len(runs) > 1:

@@ -85,7 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts[:3] == ["api", "repos", "create"]:
             wanted = json.loads(body)
             name = f"{wanted['organization']}/{wanted['name']}"
-            self.hub.repositories.setdefault(name, Repository())
+            if name not in self.hub.repositories:
+                self.hub.repositories[name] = made = Repository()
+                made.commit({})  # as the real hub does
             self._json({"url": f"{self.hub.url}/{name}", "name": name})
         elif parts[:2] == ["api", "validate-yaml"]:
             self._json({"errors": [], "warnings": []})

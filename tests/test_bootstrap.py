@@ -64,6 +64,14 @@ def test_another_command_installs_only_what_it_needs_more(checkout):
     assert checkout.calls_of("demo") == [["examples/demo.py"]]
 
 
+def test_an_audit_looks_at_advisories_only_after_licences(checkout):
+    runs = [["-m", "checks.licences"], ["-m", "checks.advisories"]]
+    assert checkout.calls_of("audit")[-2:] == runs
+    checkout.failing = "checks.licences"
+    assert bootstrap.main(["audit"]) == 1
+    assert checkout.calls[-1] == runs[0]
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_change_of_what_is_required_installs_again(checkout, name):
     checkout.calls_of("test")

@@ -247,3 +247,17 @@ def test_what_is_no_calibration_is_refused(d):
 def test_a_table_that_is_no_survival_function_is_refused():
     with pytest.raises(InvalidOptionError, match="rise"):
         ImpostorTable(1, 64, 10, 10, (1.0, 1.0), (1.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [(1, "expected schema version 2, got 1: calibrate again"), (3, "pip install -U modelprint")],
+)
+def test_calibrations_of_other_schemas_are_refused_with_advice(version, said):
+    def change(d, t):
+        d.update(schema_version=version)
+        if version == 3:
+            d.update(more={})  # whatever else it may hold
+
+    with pytest.raises(InvalidWeightsError, match=said):
+        Calibration.from_dict(broken(change))

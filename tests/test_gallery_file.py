@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -308,3 +309,29 @@ def test_a_gallery_that_no_reader_would_take_is_not_written(gallery, tmp_path, m
     with pytest.raises(InvalidOptionError, match="too many"):
         gallery.save(tmp_path / "g")
     assert list(tmp_path.iterdir()) == []
+
+
+# Headers that ask for more than they are worth
+
+
+def test_a_label_of_endless_ancestors_is_refused(gallery, saved):
+    deep = "/".join("a" * 50_000)
+    rewrite(saved, {"rows": [[deep, sha, "x", 0, 64] for sha in HASHES]})
+    assert_refused(saved, "label 'a/a/a/.*got 99999 characters, above 500")
+    with pytest.raises(InvalidOptionError, match="got 501 characters"):
+        gallery.enroll("a" * 501, pictures(9, range(2)))
+    gallery.enroll("a" * 500, pictures(9, range(2)))
+
+
+def test_a_calibration_of_endless_tables_is_refused_at_once(gallery, saved):
+    gallery.calibrate(fpr=0.2)
+    gallery.save(saved)
+    described = header_of(saved)["calibration"]
+    table = {**described["tables"]["tables"][0], "scores": [0.0], "p_values": [1.0]}
+    # Every size with every side would be four million.
+    described["tables"]["tables"] = [{**table, "enrolled": i, "side_px": i} for i in range(1, 2001)]
+    rewrite(saved, {"calibration": described})
+    tracemalloc.start()
+    assert_refused(saved, r"got \(enrolled, side_px\) \[\(1, 1\), .*, \.\.\.\]")
+    assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    tracemalloc.stop()

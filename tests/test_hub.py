@@ -2,15 +2,19 @@ import pickle
 import re
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import tiny
 from fake_hub import FakeHub, Repository
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 from modelprint.errors import HubUnreachableError, InvalidWeightsError, WeightsNotFoundError
 from modelprint.extractor import FingerprintExtractor
 from modelprint.hub import CARD, MODEL, REQUIRED, find_weights
+
+try:
+    from huggingface_hub import close_session
+except ImportError:  # before huggingface_hub 1.0
+    from huggingface_hub.utils._http import reset_sessions as close_session
 
 NAME = "somebody/weights"
 
@@ -26,18 +30,17 @@ def hub(monkeypatch, tmp_path):
     server = FakeHub()
     # Read from the environment when huggingface_hub is imported, so too late for setenv.
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        server.url + "/{repo_id}/resolve/{revision}/{filename}",
-    )
+    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    # Before huggingface_hub 1.0, a copy of its own.
+    for module in (constants, file_download):
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("time.sleep", lambda _: None)  # retries wait for seconds
-    huggingface_hub.close_session()
+    close_session()
     server.repositories[NAME] = repository = Repository()
     repository.commit(files_of(tiny.extractor(seed=1), tmp_path / "old"), "v1")
     files = files_of(tiny.extractor(seed=2), tmp_path / "new")
@@ -46,7 +49,7 @@ def hub(monkeypatch, tmp_path):
     files["modeling.py"] = b"raise SystemExit"
     repository.commit(files, "main")
     yield server
-    huggingface_hub.close_session()
+    close_session()
     server.stop()
 
 
@@ -106,6 +109,7 @@ def test_a_cached_repository_works_while_the_hub_is_away(hub, stopped):
 def test_a_cached_repository_works_offline(hub, monkeypatch):
     digest = load().digest
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    close_session()  # so that older clients look at it again
     hub.requests.clear()
     assert load().digest == digest
     assert hub.requests == []
@@ -135,7 +139,7 @@ def test_a_proxy_that_is_not_there_is_a_clear_error(hub, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    huggingface_hub.close_session()
+    close_session()
     with pytest.raises(HubUnreachableError, match="could not be reached"):
         load()
 

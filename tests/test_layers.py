@@ -24,9 +24,11 @@ USED = (
     "metrics",
     # images
     "version",
+    "files",
     "decoding",
     "decoding.pillow_guard",
     "decoding.compression",
+    "decoding.limits",
     "decoding.image_decoding",
     "images",
     "batches",

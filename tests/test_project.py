@@ -25,7 +25,8 @@ def test_ci_runs_the_commands_of_the_readme():
     assert steps[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in steps
     assert [step for step in steps if step.startswith("python3")] == [
-        f"python3 bootstrap.py {command}" for command in ("test", "lint", "docs", "demo")
+        f"python3 bootstrap.py {command}"
+        for command in ("test", "lint", "docs", "demo", "fuzz", "audit", "package", "oldest")
     ]
     # As they stand in the README: the first two commands that a reader meets.
     shown = re.findall(r"^(python3 bootstrap\.py \w+)", read("README.md"), re.M)
@@ -43,7 +44,7 @@ def test_the_licence_is_apache_2():
 def test_no_file_is_too_long_to_read():
     sources = [
         path
-        for folder in ("src", "examples", "benchmarks")
+        for folder in ("src", "examples", "benchmarks", "fuzz", "checks")
         for path in (ROOT / folder).rglob("*.py")
     ]
     lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in sources}

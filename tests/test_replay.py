@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 
 import pytest
@@ -208,6 +209,7 @@ def test_a_claim_about_an_unknown_label_was_changed(gallery):
         ("{", "cannot be read"),
         ('{"schema_version": NaN}', "NaN is no JSON"),
         ("missing.json", "No such file"),
+        (os.devnull, "expected a file, got a folder, pipe or device"),
         ("{}", "expected an audit record"),
     ],
 )

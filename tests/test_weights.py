@@ -1,6 +1,7 @@
 """Weights folders: what is saved comes back, and nothing else is let in."""
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -12,11 +13,22 @@ from modelprint.errors import InvalidOptionError, InvalidWeightsError, WeightsNo
 from modelprint.extractor import FingerprintExtractor
 from modelprint.hub import CALIBRATION, CARD, CONFIG, MODEL, WeightsFolder
 
+# A config.json alone must not ask for more memory than the largest network that there is.
+WIDER = {"depth": 50, "width": 257, "log": False}
+DEEPER = {"depth": 1000, "width": 64, "log": False}
+
 
 @pytest.fixture
 def folder(tmp_path):
     tiny.extractor().save_pretrained(tmp_path / "weights")
     return tmp_path / "weights"
+
+
+def sign(folder):
+    """Put the digests right, as whoever changes a folder on purpose would."""
+    names = (MODEL, CALIBRATION)
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    rewrite(folder / CONFIG, sha256=digests)
 
 
 def changed(weights: WeightsFolder, **tensors: torch.Tensor) -> WeightsFolder:
@@ -89,14 +101,21 @@ def rewrite(path, **changes):
         ({"backbone": 3}, "backbone to be str, got 3"),
         ({"options": []}, r"options to be dict, got \[\]"),
         ({"dim": 9}, "dimension 9, got 8"),
-        ({"schema_version": 2}, "schema version 2.*pip install -U modelprint"),
-        ({"schema_version": 0}, "expected schema 1"),
+        ({"schema_version": 3}, "schema version 3.*pip install -U modelprint"),
+        ({"schema_version": 3, "sha256": {"all": 1}}, "expected sha256 with the digests"),
+        ({"schema_version": 0}, "expected schema 1 to 2"),
+        ({"schema_version": 1}, r"unknown \['sha256'\]"),
+        ({"sha256": None}, "expected sha256 with the digests of .*, got None"),
+        ({"sha256": {MODEL: "0" * 64}}, "expected sha256 with the digests"),
+        ({"sha256": {MODEL: "0" * 64, CALIBRATION: "0" * 64}}, "expected the sha256 0000"),
         ({"schema_version": True}, "schema_version to be int"),
         ({"preprocessing_version": 999}, "preprocessing"),
         ({"backbone": "os.system"}, "backbone in"),
         ({"options": {"dim": 9}}, "does not fit config.json"),
         ({"options": {"dim": 8, "path": "/etc"}}, "options"),
         ({"options": {"dim": 10**15}}, "dim between"),
+        ({"backbone": "spectrum-resnet", "options": WIDER}, "width between 1 and 256, got 257"),
+        ({"backbone": "spectrum-resnet", "options": DEEPER}, "depth in .*, got 1000"),
         ({"options": {}}, "options"),
     ],
 )
@@ -110,12 +129,15 @@ def test_a_config_that_is_not_exactly_right_is_refused(folder, changes, said):
 @pytest.mark.parametrize("content", ["", "{", "[1, 2]", "null", "\x00\xff", "[" * 100_000])
 def test_json_that_is_none_is_refused(folder, name, content):
     (folder / name).write_bytes(content.encode("latin-1"))
+    if name != CONFIG:
+        sign(folder)
     with pytest.raises(InvalidWeightsError, match=name):
         FingerprintExtractor.from_pretrained(folder)
 
 
 def test_a_calibration_that_is_not_exactly_right_is_refused(folder):
     rewrite(folder / CALIBRATION, default_fpr=2.0)
+    sign(folder)
     with pytest.raises(InvalidWeightsError, match="calibration"):
         FingerprintExtractor.from_pretrained(folder)
 
@@ -141,6 +163,7 @@ def test_tensors_that_are_not_exactly_right_are_refused(folder, name, value, sai
     else:
         tensors[name] = value
     save_file(tensors, folder / MODEL)
+    sign(folder)
     with pytest.raises(InvalidWeightsError, match=f"(?s){said}"):
         FingerprintExtractor.from_pretrained(folder)
 
@@ -149,12 +172,16 @@ def test_tensors_that_are_not_exactly_right_are_refused(folder, name, value, sai
 def test_a_truncated_safetensors_file_is_refused(folder, share):
     content = (folder / MODEL).read_bytes()
     (folder / MODEL).write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InvalidWeightsError, match=f"{MODEL}: expected the sha256"):
+        FingerprintExtractor.from_pretrained(folder)
+    sign(folder)
     with pytest.raises(InvalidWeightsError, match="not a whole safetensors file"):
         FingerprintExtractor.from_pretrained(folder)
 
 
 def test_a_pickle_under_the_weights_name_is_refused(folder):
     torch.save({"mean": torch.zeros(1)}, folder / MODEL)
+    sign(folder)
     with pytest.raises(InvalidWeightsError, match="not a whole safetensors file"):
         FingerprintExtractor.from_pretrained(folder)
 

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import product
 from math import log
 from typing import Any
 
@@ -62,10 +63,13 @@ class Calibration:
         check_fpr(self.default_fpr)
         found = [(table.enrolled, table.side_px) for table in self.tables]
         sizes, sides = self._sizes, self._sides
-        if sizes[:1] != [1] or found != [(size, side) for size in sizes for side in sides]:
+        # Counted first: a hostile file may have as many sizes as sides as tables.
+        grid = len(found) == len(sizes) * len(sides) and found == list(product(sizes, sides))
+        if sizes[:1] != [1] or not grid:
+            shown = ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "")
             raise InvalidOptionError(
                 "expected impostor tables for 1 enrolled image and then rising sizes, each with "
-                f"the same rising image sizes, got (enrolled, side_px) {found}"
+                f"the same rising image sizes, got (enrolled, side_px) [{shown}]"
             )
 
     def p_value(self, score: float, enrolled: int, side_px: int) -> float:
@@ -185,12 +189,19 @@ class Calibration:
                 or the tables are no survival functions.
         """
         try:
+            version = d.get("schema_version") if isinstance(d, Mapping) else None
+            if type(version) is int and version > SCHEMA_VERSION:
+                raise InvalidOptionError(
+                    f"it has schema version {version}, this modelprint reads {SCHEMA_VERSION}: "
+                    "upgrade with `pip install -U modelprint`"
+                )
             _check_fields(
                 d, {"schema_version": int, "source": str, "default_fpr": float, "tables": list}
             )
-            if d["schema_version"] != SCHEMA_VERSION:
+            if version != SCHEMA_VERSION:
                 raise InvalidOptionError(
-                    f"expected schema version {SCHEMA_VERSION}, got {d['schema_version']}"
+                    f"expected schema version {SCHEMA_VERSION}, got {version}: calibrate again, "
+                    "for older ones did not know image sizes"
                 )
             return cls(tuple(map(_table_from, d["tables"])), d["source"], d["default_fpr"])
         except (InvalidOptionError, OverflowError) as error:

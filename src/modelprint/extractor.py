@@ -24,7 +24,9 @@ from modelprint.errors import InvalidOptionError, InvalidWeightsError
 from modelprint.images import LoadedImage
 from modelprint.scoring.comparison import Comparison, symmetric
 
-SCHEMA_VERSION = 1
+# 2: config.json holds digests, which `modelprint.hub` adds, checks and takes away.
+SCHEMA_VERSION = 2
+_READABLE_SCHEMAS = (1, 2)
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
 PREPROCESSING_VERSION = 2
 
@@ -75,13 +77,14 @@ class ExtractorConfig:
                 raise InvalidWeightsError(
                     f"config.json: expected {name} to be {kind.__name__}, got {d[name]!r}"
                 )
-        if version != SCHEMA_VERSION or d["preprocessing_version"] != PREPROCESSING_VERSION:
+        preprocessing = d["preprocessing_version"]
+        if version not in _READABLE_SCHEMAS or preprocessing != PREPROCESSING_VERSION:
             raise InvalidWeightsError(
-                f"config.json: expected schema {SCHEMA_VERSION} and preprocessing "
-                f"{PREPROCESSING_VERSION}, got {version} and {d['preprocessing_version']}; "
+                f"config.json: expected schema 1 to {SCHEMA_VERSION} and preprocessing "
+                f"{PREPROCESSING_VERSION}, got {version} and {preprocessing}; "
                 "use the modelprint version that wrote these weights, or train them again"
             )
-        return cls(**d)
+        return cls(**{**d, "schema_version": SCHEMA_VERSION})
 
 
 class FingerprintExtractor(
@@ -157,19 +160,18 @@ class FingerprintExtractor(
             InvalidWeightsError: Anything in it is missing, unknown or of the wrong shape.
         """
         config = ExtractorConfig.from_dict(weights.config)
-        try:
-            # The fresh weights, soon replaced, must not move the caller's random stream.
-            with torch.random.fork_rng(devices=[]):
-                backbone = build_backbone(config.backbone, config.options)
-        except InvalidOptionError as error:
-            raise InvalidWeightsError(f"config.json: {error}") from error
         tensors = {
             name: value.float() if value.is_floating_point() else value
             for name, value in weights.tensors.items()
         }
         cohort = tensors.pop("cohort", torch.empty(0))
         try:
+            # The fresh weights, soon replaced, must not move the caller's random stream.
+            with torch.random.fork_rng(devices=[]):
+                backbone = build_backbone(config.backbone, config.options)
             backbone.load_state_dict(tensors, strict=True)
+        except InvalidOptionError as error:
+            raise InvalidWeightsError(f"config.json: {error}") from error
         except RuntimeError as error:
             raise InvalidWeightsError(f"{hub.MODEL} does not fit config.json: {error}") from error
         if backbone.dim != config.dim or cohort.ndim != 2 or cohort.shape[1] != config.dim:
@@ -197,9 +199,32 @@ class FingerprintExtractor(
             self.card,
         )
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """What ``save_pretrained`` and ``push_to_hub`` of ``ModelHubMixin`` write."""
-        hub.write_weights(self.to_weights(), save_directory)
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        **options: Any,  # noqa: ANN401  # as the mixin has them
+    ) -> str | None:
+        """Write a weights folder; while it is written, an older one in its place stays whole.
+
+        Args:
+            save_directory: Made if needed.
+            push_to_hub: Whether to upload the weights as well.
+            repo_id: The repository to upload to; default: the folder's name.
+            options: Of ``push_to_hub`` of ``ModelHubMixin``.
+
+        Returns:
+            Where the upload is to be seen, if there was one.
+
+        Raises:
+            OSError: The file system refused.
+        """
+        # Not through ModelHubMixin, which removes an older config.json before it writes.
+        folder = Path(save_directory)
+        hub.write_weights(self.to_weights(), folder)
+        return self.push_to_hub(repo_id or folder.name, **options) if push_to_hub else None
 
     @property
     def dim(self) -> int:

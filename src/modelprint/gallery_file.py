@@ -18,8 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +36,7 @@ from modelprint.errors import (
     InvalidOptionError,
     InvalidWeightsError,
 )
+from modelprint.files import replace_files
 from modelprint.index import Index, Row, check_label
 
 FORMAT_VERSION = 2
@@ -109,7 +108,7 @@ def write_gallery(
             f"{len(index.rows)} enrolled images are too many for one gallery file: "
             "enroll fewer per model, or split the models over several galleries"
         )
-    _replace(target, content)
+    replace_files({target: content})
 
 
 def read_gallery(path: str | os.PathLike[str]) -> GalleryContent:
@@ -249,27 +248,3 @@ def _index(fingerprints: Tensor, described: Iterable[Any]) -> Index:
         return Index.empty(fingerprints.shape[1]).with_rows(rows, fingerprints)
     except (InvalidOptionError, DuplicateImageError) as error:
         raise _UnusableError(str(error)) from error
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put a file in place of another in one step that a crash cannot split."""
-    temporary = target.with_name(f".modelprint-{secrets.token_hex(8)}.tmp")
-    # Opened by hand for the umask to apply, as it would to any new file: tempfile makes them 0600.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # Windows has no way to sync a folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -3,10 +3,16 @@
 A weights folder holds ``model.safetensors``, ``config.json``, ``calibration.json`` and
 ``README.md``. Nothing is ever unpickled or executed, every tensor and every field is required,
 unknown ones are refused, and files are bounded before they are read.
+
+``config.json`` holds the sha256 of the model and of the calibration, so that damage, and a folder
+mixed from two models, are noticed. Whoever changes a folder on purpose can change the digests as
+well: against that help a commit as ``revision``, and galleries, which know the digest of their
+extractor. Folders of schema 1, which had no digests, are read as well.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,17 +37,21 @@ from modelprint.errors import (
     InvalidWeightsError,
     WeightsNotFoundError,
 )
+from modelprint.files import read_bounded, replace_files
 
 MODEL, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
 CARD = "README.md"
 REQUIRED = (MODEL, CONFIG, CALIBRATION)
+DIGESTS = "sha256"
+_DIGESTED = (MODEL, CALIBRATION)
+_WITHOUT_DIGESTS = 1
 _MOST_JSON_BYTES = 4 * 2**20
 _MOST_MODEL_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class WeightsFolder:
-    """The content of a weights folder, read but not yet interpreted."""
+    """The content of a weights folder, read but not yet interpreted, and without its digests."""
 
     tensors: Mapping[str, Tensor]
     config: Mapping[str, Any]
@@ -125,8 +135,16 @@ def read_weights(folder: Path) -> WeightsFolder:
             f"{folder}: expected {', '.join(REQUIRED)}, {' and '.join(missing)} missing; "
             "copy or download the whole folder again"
         )
+    config = _json(folder / CONFIG, _bounded(folder / CONFIG, _MOST_JSON_BYTES))
+    contents = {
+        MODEL: _bounded(folder / MODEL, _MOST_MODEL_BYTES),
+        CALIBRATION: _bounded(folder / CALIBRATION, _MOST_JSON_BYTES),
+    }
+    version = config.get("schema_version")
+    if type(version) is not int or version != _WITHOUT_DIGESTS:
+        _check_digests(folder, config.pop(DIGESTS, None), contents)
     try:
-        tensors = load(_bounded(folder / MODEL, _MOST_MODEL_BYTES))
+        tensors = load(contents[MODEL])
     except SafetensorError as error:
         raise InvalidWeightsError(
             f"{folder / MODEL}: not a whole safetensors file ({error}); download it again"
@@ -134,35 +152,62 @@ def read_weights(folder: Path) -> WeightsFolder:
     card = folder / CARD
     return WeightsFolder(
         tensors,
-        _read_json(folder / CONFIG),
-        _read_json(folder / CALIBRATION),
+        config,
+        _json(folder / CALIBRATION, contents[CALIBRATION]),
         _bounded(card, _MOST_JSON_BYTES).decode("utf-8", "replace") if card.is_file() else "",
     )
 
 
 def write_weights(weights: WeightsFolder, folder: Path) -> None:
-    """Write a weights folder, made if needed; files of these names are replaced."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a weights folder, made if needed; files of these names are replaced.
+
+    Whatever goes wrong while writing, an older folder stays whole. A crash between two of the
+    renames that follow leaves a mixture, which `read_weights` refuses by its digests.
+    """
     tensors = {name: value.contiguous().cpu() for name, value in weights.tensors.items()}
-    (folder / MODEL).write_bytes(save(tensors, metadata={"format": "pt"}))
-    for name, content in ((CONFIG, weights.config), (CALIBRATION, weights.calibration)):
-        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
-        (folder / name).write_text(text + "\n", "utf-8")
-    (folder / CARD).write_text(weights.card, "utf-8")
+    contents = {
+        MODEL: save(tensors, metadata={"format": "pt"}),
+        CALIBRATION: _text(weights.calibration),
+    }
+    config = {**weights.config, DIGESTS: _digests(contents)}
+    contents |= {CARD: weights.card.encode(), CONFIG: _text(config)}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_files({folder / name: content for name, content in contents.items()})
+
+
+def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(contents[name]).hexdigest() for name in _DIGESTED}
+
+
+def _check_digests(folder: Path, expected: object, contents: Mapping[str, bytes]) -> None:
+    if not isinstance(expected, dict) or set(expected) != set(_DIGESTED):
+        raise InvalidWeightsError(
+            f"{folder / CONFIG}: expected {DIGESTS} with the digests of {' and '.join(_DIGESTED)}, "
+            f"got {expected!r}; copy or download the whole folder again"
+        )
+    for name, digest in _digests(contents).items():
+        if digest != expected[name]:
+            raise InvalidWeightsError(
+                f"{folder / name}: expected the sha256 {expected[name]} that {CONFIG} names, got "
+                f"{digest}; the file is damaged, changed, or of another model than {CONFIG}: copy "
+                "or download the whole folder again"
+            )
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
 def _bounded(path: Path, most_bytes: int) -> bytes:
-    size = path.stat().st_size
-    if size > most_bytes:
-        raise InvalidWeightsError(
-            f"{path}: expected at most {most_bytes} bytes, got {size}; this is not a file of ours"
-        )
-    return path.read_bytes()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_bounded(path, _MOST_JSON_BYTES))
+        return read_bounded(path, most_bytes)
+    except OSError as error:
+        raise InvalidWeightsError(f"{error}; it is not a file of ours") from error
+
+
+def _json(path: Path, text: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidWeightsError(f"{path}: not valid JSON ({error}); download it again") from error
     if not isinstance(content, dict):

@@ -22,7 +22,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from modelprint.decoding.image_decoding import MIN_SIDE_PX, check_size, decode_file, decode_pil
+from modelprint.decoding.image_decoding import decode_file, decode_pil
+from modelprint.decoding.limits import MIN_SIDE_PX, check_size
 from modelprint.errors import InvalidImageError, InvalidOptionError
 
 __all__ = ["MIN_SIDE_PX", "ImageSource", "LoadedImage", "iter_sources", "load_image"]
@@ -79,7 +80,8 @@ def load_image(
         source: a path, a PIL image, a `(H, W, 3)` uint8 array, a `(3, H, W)` tensor of uint8 or of
             floats in [0, 1], quantised by round(255 x). A `LoadedImage` is returned as it is.
         name: what errors and results call it; default: its path, or "<array>" and the like.
-        max_pixels: refuse larger pictures, files before they are decoded.
+        max_pixels: refuse larger pictures, and files too large for pictures of that size, before
+            they are decoded. Decoding takes up to 25 bytes of memory a pixel.
 
     Returns:
         The image; its pixels never share memory with `source`.

@@ -18,6 +18,9 @@ from torch import Tensor
 from modelprint.errors import DuplicateImageError, InvalidOptionError, UnknownLabelError
 from modelprint.lineage import check_lineage, families, is_within
 
+# The families of a label are all of its beginnings: their length is its square.
+MAX_LABEL = 500
+
 
 class Row(NamedTuple):
     """One enrolled image.
@@ -213,10 +216,13 @@ def check_label(label: str) -> None:
     """Refuse a label that could not be told apart, printed or stored.
 
     Raises:
-        InvalidOptionError: Not a str, empty, spaces at an end, or control characters in it.
+        InvalidOptionError: Not a str, empty, spaces at an end, control characters in it, or longer
+            than 500 characters.
     """
     if not isinstance(label, str):
         problem = f"got {type(label).__name__}"
+    elif len(label) > MAX_LABEL:
+        label, problem = label[:20] + "...", f"got {len(label)} characters, above {MAX_LABEL}"
     elif not label or label != label.strip():
         problem = "got an empty one" if not label.strip() else "got spaces around it"
     elif any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in label):

@@ -26,9 +26,13 @@ from modelprint.errors import (
     RecordMismatchError,
     UnknownLabelError,
 )
+from modelprint.files import read_bounded
 from modelprint.gallery import Gallery, verify
 from modelprint.images import LoadedImage, load_image
 from modelprint.records import RECORD_SCHEMA
+
+# A record grows with the enrolled models: a hundred bytes each.
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def _parsed(record: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any
     else:
         text = record if isinstance(record, str) and record.lstrip().startswith("{") else None
         try:
-            text = Path(record).read_text(encoding="utf-8") if text is None else text
+            text = str(read_bounded(Path(record), _MOST_BYTES), "utf-8") if text is None else text
             parsed = json.loads(text, parse_constant=_refuse_constant)
         except (OSError, ValueError, RecursionError) as error:
             raise InvalidRecordError(

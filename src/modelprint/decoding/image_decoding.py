@@ -1,8 +1,8 @@
 """From a file or a Pillow image to RGB planes: everything modelprint knows about image formats.
 
 A file must be a regular file, and its first bytes must be those of a PNG, JPEG (also MPO, as phones
-write it), WebP, GIF, TIFF or BMP; its suffix does not count. The size in its header is checked
-before a pixel is decoded. Pixels become 8-bit RGB like this:
+write it), WebP, GIF, TIFF or BMP; its suffix does not count. What decoding it would cost is checked
+before a pixel is decoded (`modelprint.decoding.limits`). Pixels become 8-bit RGB like this:
 
 | pixels                                | rule                                                   |
 |---------------------------------------|--------------------------------------------------------|
@@ -45,10 +45,15 @@ from PIL import (
 from torch import Tensor
 
 from modelprint.decoding.compression import quality_of_table
+from modelprint.decoding.limits import (
+    check_bytes,
+    check_numbers,
+    check_scans,
+    check_size,
+    check_tiles,
+)
 from modelprint.decoding.pillow_guard import pillow_errors_as_ours
 from modelprint.errors import ImageNotFoundError, InvalidImageError
-
-MIN_SIDE_PX = 32
 
 DROPPED_ALPHA = "transparency was dropped over white"
 DAMAGED_EXIF = "the EXIF data is damaged: the image was taken as upright"
@@ -57,13 +62,14 @@ CURRENT_FRAME = "the image holds several frames or pages: only the current one w
 
 # The plugins are called directly because Image.open looks at sizes with limits and warnings of its
 # own, before we could name the size in an error.
-_OPENERS: tuple[tuple[tuple[bytes, ...], Callable[[IO[bytes], str], Image.Image]], ...] = (
-    ((b"\x89PNG\r\n\x1a\n",), PngImagePlugin.PngImageFile),
-    ((b"\xff\xd8\xff",), JpegImagePlugin.jpeg_factory),
-    ((b"RIFF",), WebPImagePlugin.WebPImageFile),
-    ((b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
-    ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile),
-    ((b"BM",), BmpImagePlugin.BmpImageFile),
+_Opener = Callable[[IO[bytes], str], Image.Image]
+_OPENERS: tuple[tuple[tuple[bytes, ...], str, _Opener], ...] = (
+    ((b"\x89PNG\r\n\x1a\n",), "PNG", PngImagePlugin.PngImageFile),
+    ((b"\xff\xd8\xff",), "JPEG", JpegImagePlugin.jpeg_factory),
+    ((b"RIFF",), "WEBP", WebPImagePlugin.WebPImageFile),
+    ((b"GIF87a", b"GIF89a"), "GIF", GifImagePlugin.GifImageFile),
+    ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF", TiffImagePlugin.TiffImageFile),
+    ((b"BM",), "BMP", BmpImagePlugin.BmpImageFile),
 )
 
 _ORIENTATION_TAG = 0x0112
@@ -87,7 +93,8 @@ def decode_file(
     Args:
         path: a regular file; anything else is refused without being opened.
         name: what errors call the image.
-        max_pixels: refuse larger pictures by the size in their header.
+        max_pixels: refuse larger pictures by the size in their header, and longer files than such
+            pictures need.
 
     Returns:
         `(3, H, W)` uint8 RGB pixels, the format ("PNG", "JPEG", ...), the warnings, and a JPEG's
@@ -99,13 +106,21 @@ def decode_file(
     """
     with _open_regular(path, name) as file, pillow_errors_as_ours(name):
         head = file.read(16)
-        opener = next((opener for prefixes, opener in _OPENERS if head.startswith(prefixes)), None)
-        if opener is None or (head.startswith(b"RIFF") and head[8:12] != b"WEBP"):
+        known = next((known for known in _OPENERS if head.startswith(known[0])), None)
+        if known is None or (head.startswith(b"RIFF") and head[8:12] != b"WEBP"):
             raise InvalidImageError(
                 f"{name}: expected a PNG, JPEG, WebP, GIF, TIFF or BMP file, got one that begins "
                 f"with {head!r}. Convert it to PNG first."
             )
+        _, kind, opener = known
+        size_bytes = os.fstat(file.fileno()).st_size
+        check_bytes(size_bytes, kind, name=name, max_pixels=max_pixels)
+        if kind == "JPEG":
+            check_scans(head + file.read(size_bytes), name=name)
         file.seek(0)
+        if kind == "TIFF":
+            check_numbers(file, name=name)
+            file.seek(0)
         image = opener(file, "")  # an empty name, so that Pillow does not map the file
         pixels, found = _decode(image, name, max_pixels, several_frames=FIRST_FRAME)
         return pixels, str(image.format), found, _jpeg_quality(image)
@@ -129,24 +144,6 @@ def decode_pil(
     """
     with pillow_errors_as_ours(name):
         return *_decode(image, name, max_pixels, several_frames=CURRENT_FRAME), _jpeg_quality(image)
-
-
-def check_size(height_px: int, width_px: int, *, name: str, max_pixels: int) -> None:
-    """Refuse pictures too small to carry a fingerprint, or too large to decode.
-
-    Raises:
-        InvalidImageError: a side is under `MIN_SIDE_PX`, or there are more than `max_pixels`.
-    """
-    if min(height_px, width_px) < MIN_SIDE_PX:
-        raise InvalidImageError(
-            f"{name}: expected at least {MIN_SIDE_PX} pixels a side, got {width_px} x {height_px} "
-            "(width x height). Use the image in its original size; do not enlarge it."
-        )
-    if height_px * width_px > max_pixels:
-        raise InvalidImageError(
-            f"{name}: expected at most {max_pixels:,} pixels, got {width_px} x {height_px} "
-            f"(width x height). Crop the image, do not resize it; or raise max_pixels."
-        )
 
 
 def _open_regular(path: str, name: str) -> BinaryIO:
@@ -193,6 +190,7 @@ def _decode(
     check_size(image.height, image.width, name=name, max_pixels=max_pixels)
     if getattr(image, "is_animated", False):
         found.append(several_frames)
+    check_tiles(image, name=name, max_pixels=max_pixels)
     image.load()
     # After load: only then has PNG read its last chunks, and TIFF turned the image by itself.
     try:
