@@ -29,6 +29,7 @@ USED = (
     "decoding.compression",
     "decoding.image_decoding",
     "images",
+    "ahead",
     "batches",
     # an image becomes a fingerprint
     "features",
@@ -58,6 +59,7 @@ USED = (
     "answers.rivals",
     "answers.usability",
     "answers.rules",
+    "durable_file",
     "gallery_file",
     "reference",
     "answers.answering",
@@ -71,6 +73,8 @@ USED = (
     "health.health",
     "health.examining",
     "gallery",
+    "asking",
+    "answer_file",
     # what is made of answers
     "discovery",
     "discovery.discovery",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +274,12 @@ class FingerprintExtractor(
             ``(N, M)`` float32, the mean of both directions, in the unit that ``Comparison`` says.
         """
         return symmetric(self.comparison, a, b)
+
+
+@cache
+def bundled_extractor() -> FingerprintExtractor:
+    """The extractor with the weights in the package, loaded once."""
+    return FingerprintExtractor.from_pretrained()
 
 
 def _stored(value: Tensor) -> Tensor:
