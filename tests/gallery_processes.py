@@ -96,6 +96,7 @@ def at_once(folder: Path, processes: int = 4, enrolments: int = 6) -> dict:
             while True:
                 gallery = Gallery.load(path, embedder)
                 gallery.enroll(f"model {process}", [image])
+                time.sleep(0.005)  # so that others do come in between
                 try:
                     gallery.save(path)
                     break

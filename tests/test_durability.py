@@ -170,7 +170,8 @@ def test_an_update_that_fails_saves_nothing(path):
             gallery.enroll("flux", pictures(2, range(2)))
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fails)
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert path.read_bytes() == before
     with Gallery.update(path, CosineEmbedder()) as gallery:  # and it has let go of the file
         gallery.enroll("flux", pictures(2, range(2)))
