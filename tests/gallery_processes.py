@@ -70,7 +70,7 @@ def killed(folder: Path, times: int = 200) -> dict:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         found.append(digests.index(Gallery.load(path, CosineEmbedder()).digest))
-        leftovers += (folder / ".models.gallery.tmp").exists()
+        leftovers += any(folder.glob(".*.tmp"))
     galleries[0].save(path, overwrite=True)
     return {
         "whole": len(found),

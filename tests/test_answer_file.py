@@ -13,7 +13,6 @@ from fakes import MODELS, CalibratedEmbedder, filled_gallery, picture, pictures
 from PIL import Image
 
 from modelprint import cli, identify_to_file
-from modelprint.durable_file import locked
 from modelprint.errors import (
     EmptyGalleryError,
     FileBusyError,
@@ -22,6 +21,7 @@ from modelprint.errors import (
     RecordMismatchError,
 )
 from modelprint.gallery import Gallery
+from modelprint.locking import locked
 
 
 @pytest.fixture

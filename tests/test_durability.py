@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from fakes import CosineEmbedder, picture, pictures
 
-from modelprint.durable_file import locked, replace_file
 from modelprint.errors import FileBusyError, GalleryChangedError, InvalidOptionError
+from modelprint.files import replace_files
 from modelprint.gallery import Gallery
+from modelprint.locking import locked
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
 FILES = [".models.gallery.lock", "models.gallery"]
@@ -114,7 +115,7 @@ def test_file_and_folder_are_synced_around_the_exchange(path, monkeypatch):
         pytest.skip("needs /proc to tell what was synced")
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "replace", exchanged)
-    replace_file(path, b"new")
+    replace_files({path: b"new"})
     assert order == ["file", "exchange", "folder"]
 
 

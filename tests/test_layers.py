@@ -24,6 +24,7 @@ USED = (
     "metrics",
     # images
     "version",
+    "files",
     "decoding",
     "decoding.pillow_guard",
     "decoding.compression",
@@ -59,7 +60,7 @@ USED = (
     "answers.rivals",
     "answers.usability",
     "answers.rules",
-    "durable_file",
+    "locking",
     "gallery_file",
     "reference",
     "answers.answering",

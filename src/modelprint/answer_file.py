@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from modelprint.answers.answering import allowed_fpr
-from modelprint.durable_file import locked, place_of
 from modelprint.errors import InvalidRecordError, RecordMismatchError
 from modelprint.gallery import Gallery
 from modelprint.images import iter_sources
+from modelprint.locking import locked, place_of
 
 OnePath: TypeAlias = str | os.PathLike[str]
 

@@ -18,11 +18,11 @@ from modelprint import __version__
 from modelprint.answer_file import identify_to_file, image_paths
 from modelprint.asking import verify
 from modelprint.decision import one_line
-from modelprint.durable_file import LOCK_TIMEOUT_S
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery import Gallery
 from modelprint.kernels import which_backend
+from modelprint.locking import LOCK_TIMEOUT_S
 from modelprint.report import candidates_table, table
 
 _EPILOG = """\

@@ -20,7 +20,6 @@ from modelprint.answers.evidence import Evidence, explain
 from modelprint.batches import Images, OneImage, readable_batches
 from modelprint.calibration import Calibration
 from modelprint.decision import Identification, Verification
-from modelprint.durable_file import LOCK_TIMEOUT_S, locked, place_of
 from modelprint.embedder import Embedder, check_embedder
 from modelprint.enrolling import rows_of
 from modelprint.errors import EmptyGalleryError
@@ -30,6 +29,7 @@ from modelprint.health.examining import gallery_health
 from modelprint.health.health import GalleryHealth
 from modelprint.images import load_image
 from modelprint.index import Index
+from modelprint.locking import LOCK_TIMEOUT_S, locked, place_of
 from modelprint.reference import Reference, check_same_extractor
 
 

@@ -29,7 +29,6 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from modelprint.calibration import Calibration, OwnCalibration
-from modelprint.durable_file import place_of, replace_file
 from modelprint.embedder import SHA256_HEX, are_unit_rows
 from modelprint.errors import (
     DuplicateImageError,
@@ -38,7 +37,9 @@ from modelprint.errors import (
     InvalidOptionError,
     InvalidWeightsError,
 )
+from modelprint.files import replace_files
 from modelprint.index import Index, Row, check_label
+from modelprint.locking import place_of, remove_leftovers
 
 FORMAT_VERSION = 2
 METADATA_KEY = "modelprint_gallery"
@@ -133,7 +134,8 @@ def write_gallery(
             "or it was never loaded. To add to it, use `with Gallery.update(path) as gallery`; "
             "to replace it, save with overwrite=True"
         )
-    replace_file(target, content)
+    remove_leftovers(target)
+    replace_files({target: content})
     return checksum
 
 

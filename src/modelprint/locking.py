@@ -1,14 +1,13 @@
-"""Files that are whole or not there: changed by one process at a time, replaced in one step.
+"""A file is changed by one process and one thread at a time.
 
 A lock is an empty hidden file beside the one that it guards; the system lets go of it when a
 process ends, however it ends. It stays in the folder, for removing it would let two processes lock
-two files of one name. What a killed writer left is overwritten by the next one.
+two files of one name.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +45,7 @@ def locked(path: str | os.PathLike[str], timeout_s: float = LOCK_TIMEOUT_S) -> I
         OSError: The file system refused.
     """
     place = place_of(path)
-    lock = FileLock(_beside(place, "lock"), is_singleton=True)
+    lock = FileLock(place.with_name(f".{place.name}.lock"), is_singleton=True)
     try:
         held = lock.acquire(timeout=timeout_s)
     except Timeout as error:
@@ -58,34 +57,8 @@ def locked(path: str | os.PathLike[str], timeout_s: float = LOCK_TIMEOUT_S) -> I
         yield
 
 
-def replace_file(target: Path, content: bytes) -> None:
-    """Put content in place of a file in one step that a crash cannot split; hold its lock.
-
-    Raises:
-        OSError: The file system refused; the old file is as it was.
-    """
-    temporary = _beside(target, "tmp")
-    temporary.unlink(missing_ok=True)
-    # Opened by hand for the umask to apply, as it would to any new file: tempfile makes them 0600.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # Windows has no way to sync a folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _beside(target: Path, ending: str) -> Path:
-    return target.with_name(f".{target.name}.{ending}")
+def remove_leftovers(place: Path) -> None:
+    """Remove what writers of a file left beside it when they were killed; hold its lock."""
+    for path in place.parent.iterdir():
+        if path.name.startswith(f".{place.name}.") and path.suffix == ".tmp":
+            path.unlink(missing_ok=True)
