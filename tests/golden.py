@@ -2,22 +2,26 @@
 
 `golden.safetensors` holds, for pictures that are drawn by integer arithmetic alone and so are the
 same everywhere, their statistics, which depend on no weights, and their fingerprints by the
-bundled weights, whose digest stands in its metadata. It is to be written again when either is
-changed on purpose, and never to make a test pass.
+bundled weights, whose digest stands in its metadata; and one of them as the bytes of a JPEG file,
+with what came out of these. It is to be written again when statistics or weights are changed on
+purpose, and never to make a test pass.
 """
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from modelprint.extractor import bundled_extractor
 from modelprint.features.residual_statistics import residual_statistics
+from modelprint.images import LoadedImage, load_image
 
 FILE = Path(__file__).with_name("golden.safetensors")
 SIZES_PX = ((32, 32), (64, 64), (96, 161), (200, 130), (256, 256), (320, 288))
@@ -62,10 +66,21 @@ def read() -> tuple[str, dict[str, Tensor]]:
     return digest, load_file(FILE)
 
 
+def decoded(jpeg: Tensor) -> LoadedImage:
+    """A file's bytes, `(n,)` uint8, as the image that they are."""
+    return load_image(Image.open(io.BytesIO(jpeg.numpy().tobytes())))
+
+
 def main() -> None:
     """Write the file."""
     images, extractor = pictures(), bundled_extractor()
+    file = io.BytesIO()
+    Image.fromarray(images[3].permute(1, 2, 0).numpy()).save(file, "JPEG", quality=90)
+    jpeg = torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
     tensors = {
+        "jpeg": jpeg,
+        "jpeg_pixels": decoded(jpeg).pixels,
+        "jpeg_fingerprint": extractor.embed(decoded(jpeg)),
         "pixels": torch.cat([image.flatten()[::997] for image in images]),
         "statistics": statistics(images),
         "fingerprints": extractor.embed(images),

@@ -178,7 +178,7 @@ def test_a_run_that_is_killed_and_interrupted_loses_and_doubles_nothing(place):
         before, lines = lines, out.read_bytes().count(b"\n")
         assert before < lines < count, "it was not stopped in the middle"
     assert (process.returncode, error) == (130, "modelprint: interrupted\n")
-    assert took_s < 1
+    assert took_s < 3  # a fraction of a second where nothing else runs
     done = identify_to_file(out, "many", Gallery.load("g", CalibratedEmbedder()))
     assert (done.before, done.before + done.added) == (lines, count)
     found = records(out)

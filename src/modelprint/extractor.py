@@ -259,7 +259,9 @@ class FingerprintExtractor(
             for start in range(0, len(numbers), batch_size):
                 chosen = numbers[start : start + batch_size]
                 pixels = torch.stack([images[number].pixels for number in chosen])
-                features = self.backbone(pixels.to(self.device).float() / 255)
+                # A caller's autocast would round residuals, which are all that there is to see.
+                with torch.autocast(self.device.type, enabled=False):
+                    features = self.backbone(pixels.to(self.device).float() / 255)
                 fingerprints[chosen] = F.normalize(features.float().cpu(), dim=1)
         return fingerprints
 
