@@ -42,6 +42,13 @@ from modelprint.synthesis.pictures import draw_pictures
 _CPU = torch.device("cpu")
 _DAMAGED_EVERY = 1000
 _STOPS = 10
+# Whoever is started in the background ignores interruptions, and so would what it starts.
+_COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from modelprint.cli import main
+sys.exit(main({call!r}))
+"""
 
 
 class CheapEmbedder:
@@ -149,8 +156,9 @@ def interrupted(place: Path, folder: Path) -> dict[str, object]:
     for number in range(3):
         out = place / f"{number}.jsonl"
         call = ["identify", str(folder), "--gallery", str(folder / "gallery"), "--out", str(out)]
-        code = f"import sys; from modelprint.cli import main; sys.exit(main({call!r}))"
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND.format(call=call)], stderr=subprocess.DEVNULL
+        )
         while not out.exists() or not out.stat().st_size:
             time.sleep(0.01)
         time.sleep(0.37 * (number + 1))

@@ -139,7 +139,9 @@ def test_the_command_goes_on_where_it_stopped(place, capsys):
 
 
 RUN = """
-import sys, time; sys.path[:0] = {path!r}
+import signal, sys, time; sys.path[:0] = {path!r}
+# Whoever is started in the background ignores interruptions, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from fakes import CalibratedEmbedder
 from modelprint import cli
 

@@ -8,6 +8,7 @@ two files of one name.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 from modelprint.errors import FileBusyError, InvalidOptionError
 
 LOCK_TIMEOUT_S = 60.0
+_of_thread = threading.local()
 
 
 def place_of(path: str | os.PathLike[str]) -> Path:
@@ -45,16 +47,24 @@ def locked(path: str | os.PathLike[str], timeout_s: float = LOCK_TIMEOUT_S) -> I
         OSError: The file system refused.
     """
     place = place_of(path)
-    lock = FileLock(place.with_name(f".{place.name}.lock"), is_singleton=True)
+    held: set[Path] = _of_thread.__dict__.setdefault("held", set())
+    if place in held:
+        yield
+        return
+    lock = FileLock(place.with_name(f".{place.name}.lock"))
     try:
-        held = lock.acquire(timeout=timeout_s)
+        lock.acquire(timeout=timeout_s)
     except Timeout as error:
         raise FileBusyError(
             f"{path}: another process or thread has been changing it for {timeout_s:g} s; try "
             "again when it is done, or wait longer with a larger timeout"
         ) from error
-    with held:
+    held.add(place)
+    try:
         yield
+    finally:
+        held.remove(place)
+        lock.release()
 
 
 def remove_leftovers(place: Path) -> None:
