@@ -11,6 +11,7 @@ import modelprint
 
 MODULES = {"errors", "metrics"}
 MEMBERS = {
+    "AnswerFile": ["added", "before", "unreadable"],
     "Candidate": ["label", "llr", "p_value", "score", "share", "to_dict"],
     "DesignSpace": ["depths", "draw", "name", "shared", "size", "stage", "whole"],
     "Discovery": [
@@ -51,7 +52,17 @@ MEMBERS = {
     ],
     "Gallery": [
         *("calibrate", "calibration", "digest", "enroll", "explain", "extractor", "health"),
-        *("identify", "identify_many", "labels", "load", "merge", "remove", "save", "verify"),
+        *(
+            "identify",
+            "identify_many",
+            "labels",
+            "load",
+            "merge",
+            "remove",
+            "save",
+            "update",
+            "verify",
+        ),
     ],
     "GalleryHealth": [
         *(
@@ -90,14 +101,15 @@ MEMBERS = {
         *("reason_code", "score", "to_dict", "warnings"),
     ],
 }
-FUNCTIONS = {"discover", "identify", "replay", "verify"}
+FUNCTIONS = {"discover", "identify", "identify_to_file", "replay", "verify"}
 METRICS = [
     *("DetCurve", "ReliabilityCurve", "adjusted_rand_index", "bootstrap_interval", "cllr"),
     *("det_curve", "diversity", "equal_error_rate", "frechet_frequency_distance", "min_cllr"),
     *("oscr", "purity", "reliability_curve", "roc_auc", "top_k_accuracy", "tpr_at_fpr"),
 ]
 ERRORS = [
-    *("DuplicateImageError", "EmptyGalleryError", "ExtractorMismatchError", "HubUnreachableError"),
+    *("DuplicateImageError", "EmptyGalleryError", "ExtractorMismatchError", "FileBusyError"),
+    *("GalleryChangedError", "HubUnreachableError"),
     *("ImageNotFoundError", "InvalidGalleryFileError", "InvalidImageError", "InvalidOptionError"),
     *(
         "InvalidRecordError",
@@ -161,10 +173,10 @@ def refuse(*_):
 socket.socket.connect = refuse
 threads, state = torch.get_num_threads(), torch.get_rng_state()
 import modelprint
-from modelprint import gallery
+from modelprint import extractor
 assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
 assert not torch.cuda.is_initialized()
-assert gallery._bundled_extractor.cache_info().currsize == 0
+assert extractor.bundled_extractor.cache_info().currsize == 0
 loaded = {name for name in sys.modules if name.startswith("modelprint.")}
 assert not {name for name in loaded if "training" in name or "cli" in name or "report" in name}
 """

@@ -99,7 +99,7 @@ def test_verify_in_words_and_as_json(place, capsys):
         (["identify", "fresh", "--gallery", "none"], "no such file"),
         (["identify", ".", "--gallery", "g"], "no images in ."),
         (["identify", "fresh", "--gallery", "g", "--fpr", "3"], "between 0 and 1"),
-        (["enroll", "nowhere/g", "x", "fresh"], "there is no folder"),
+        (["enroll", "nowhere/g", "x", "fresh"], "in an existing folder"),
         (["enroll", "g", "x", "samples"], "no images came"),
         (["enroll", "g", " ", "fresh"], "expected a name"),
         (["enroll", "g", "x", "samples/flux/000.png"], "enrolled already"),

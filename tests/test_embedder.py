@@ -2,8 +2,9 @@ import pytest
 import torch
 from fakes import DIM, CosineEmbedder, picture, pictures
 
+from modelprint.asking import verify
 from modelprint.errors import InvalidOptionError
-from modelprint.gallery import Gallery, verify
+from modelprint.gallery import Gallery
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_calibration_of_the_gallerys_own_is_kept(gallery, saved):
     assert loaded.digest == gallery.digest != plain
     rewrite(saved, {"calibration": None})
     assert_refused(saved, "wrong digest")
-    gallery.save(saved)
+    gallery.save(saved, overwrite=True)
     described = header_of(saved)["calibration"]
     described["tables"]["tables"] = []
     rewrite(saved, {"calibration": described})

@@ -3,12 +3,13 @@ import pytest
 from fakes import MODELS, CalibratedEmbedder, CosineEmbedder, filled_gallery, picture, pictures
 from PIL import Image
 
+from modelprint.asking import identify
 from modelprint.errors import (
     EmptyGalleryError,
     ImageNotFoundError,
     InvalidOptionError,
 )
-from modelprint.gallery import Gallery, identify
+from modelprint.gallery import Gallery
 from modelprint.images import load_image
 
 

@@ -31,6 +31,7 @@ USED = (
     "decoding.limits",
     "decoding.image_decoding",
     "images",
+    "ahead",
     "batches",
     # an image becomes a fingerprint
     "features",
@@ -61,6 +62,7 @@ USED = (
     "answers.rivals",
     "answers.usability",
     "answers.rules",
+    "locking",
     "gallery_file",
     "reference",
     "answers.answering",
@@ -74,6 +76,8 @@ USED = (
     "health.health",
     "health.examining",
     "gallery",
+    "asking",
+    "answer_file",
     # what is made of answers
     "discovery",
     "discovery.discovery",

@@ -8,8 +8,9 @@ import pytest
 from fakes import CosineEmbedder, filled_gallery, picture, pictures
 
 import modelprint
+from modelprint.asking import verify
 from modelprint.errors import InvalidRecordError
-from modelprint.gallery import Gallery, verify
+from modelprint.gallery import Gallery
 from modelprint.records import canonical_json, record_digest
 from modelprint.version import __version__
 

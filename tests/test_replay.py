@@ -9,6 +9,7 @@ import pytest
 from fakes import CalibratedEmbedder, filled_gallery, picture, pictures
 from PIL import Image
 
+from modelprint.asking import verify
 from modelprint.audit.record_differences import SCORE_TOLERANCE
 from modelprint.audit.replaying import replay
 from modelprint.errors import (
@@ -17,7 +18,7 @@ from modelprint.errors import (
     InvalidRecordError,
     RecordMismatchError,
 )
-from modelprint.gallery import Gallery, verify
+from modelprint.gallery import Gallery
 from modelprint.records import canonical_json
 
 IMAGE, OTHER = picture(1, 9), picture(1, 8)

@@ -4,11 +4,12 @@ from fakes import CalibratedEmbedder, CosineEmbedder, filled_gallery, picture, p
 
 import modelprint.batches
 import modelprint.gallery
+from modelprint.asking import verify
 from modelprint.errors import (
     EmptyGalleryError,
     UnknownLabelError,
 )
-from modelprint.gallery import Gallery, verify
+from modelprint.gallery import Gallery
 from modelprint.images import load_image
 
 
@@ -73,14 +74,14 @@ def test_the_bundled_extractor_is_loaded_once(monkeypatch):
     loaded = []
     fake = CalibratedEmbedder()
     monkeypatch.setattr(
-        modelprint.gallery.FingerprintExtractor,
+        modelprint.extractor.FingerprintExtractor,
         "from_pretrained",
         lambda: loaded.append(1) or fake,
     )
-    modelprint.gallery._bundled_extractor.cache_clear()
+    modelprint.extractor.bundled_extractor.cache_clear()
     try:
         for i in range(3):
             assert verify(picture(1, i), picture(1, i + 1)).extractor_digest == fake.digest
     finally:
-        modelprint.gallery._bundled_extractor.cache_clear()
+        modelprint.extractor.bundled_extractor.cache_clear()
     assert loaded == [1]

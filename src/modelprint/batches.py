@@ -1,10 +1,17 @@
-"""Images are decoded in small batches, so that memory does not grow with their number or size."""
+"""Images are decoded in small batches, so that memory does not grow with their number or size.
+
+Threads decode the files of a folder or a list ahead, so that the network does not wait for them. A
+generator is asked for one image at a time instead, and that is decoded at once: it may fill the
+same buffer, or write the same file, again and again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from modelprint.ahead import in_order
 from modelprint.errors import InvalidImageError
 from modelprint.images import ImageSource, LoadedImage, iter_sources, load_image
 
@@ -32,7 +39,7 @@ def decoded_batches(images: Images) -> Iterator[list[LoadedImage]]:
         InvalidImageError: At the call, if `images` is nothing of the kind; then for the first image
             that cannot be read.
     """
-    return _batches(load_image(source, name=name) for name, source in iter_sources(images))
+    return _batches(_decoded(images, _load))
 
 
 def readable_batches(images: Images) -> Iterator[list[LoadedImage | Unreadable]]:
@@ -41,14 +48,35 @@ def readable_batches(images: Images) -> Iterator[list[LoadedImage | Unreadable]]
     Raises:
         InvalidImageError: At the call, if `images` is nothing of the kind.
     """
-    return _batches(_decode(name, source) for name, source in iter_sources(images))
+    return _batches(_decoded(images, _load_or_say_why))
 
 
-def _decode(name: str, source: OneImage) -> LoadedImage | Unreadable:
+def _load(named: tuple[str, OneImage]) -> LoadedImage:
+    name, source = named
+    return load_image(source, name=name)
+
+
+def _load_or_say_why(named: tuple[str, OneImage]) -> LoadedImage | Unreadable:
     try:
-        return load_image(source, name=name)
+        return _load(named)
     except InvalidImageError as error:
-        return Unreadable(name, str(error))
+        return Unreadable(named[0], str(error))
+
+
+def _decoded(
+    images: Images, decode: Callable[[tuple[str, OneImage]], Decoded]
+) -> Iterator[Decoded]:
+    sources = iter_sources(images)
+    files = isinstance(images, str | os.PathLike) or (
+        isinstance(images, Sequence) and all(isinstance(x, str | os.PathLike) for x in images)
+    )
+    if not files:
+        return map(decode, sources)
+    return in_order(decode, sources, _pixels, most=2 * BATCH_IMAGES, most_size=BATCH_PIXELS)
+
+
+def _pixels(image: LoadedImage | Unreadable) -> int:
+    return image.pixels[0].numel() if isinstance(image, LoadedImage) else 0
 
 
 def _batches(images: Iterator[Decoded]) -> Iterator[list[Decoded]]:
@@ -56,7 +84,7 @@ def _batches(images: Iterator[Decoded]) -> Iterator[list[Decoded]]:
     pixels = 0
     for image in images:
         batch.append(image)
-        pixels += image.pixels[0].numel() if isinstance(image, LoadedImage) else 0
+        pixels += _pixels(image)
         if len(batch) == BATCH_IMAGES or pixels >= BATCH_PIXELS:
             yield batch
             batch, pixels = [], 0

@@ -8,20 +8,21 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from pathlib import Path
 
 import torch
 
 from modelprint import __version__
-from modelprint.batches import OneImage
+from modelprint.answer_file import identify_to_file, image_paths
+from modelprint.asking import verify
 from modelprint.decision import one_line
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.extractor import FingerprintExtractor
-from modelprint.gallery import Gallery, verify
-from modelprint.images import iter_sources
+from modelprint.gallery import Gallery
 from modelprint.kernels import which_backend
+from modelprint.locking import LOCK_TIMEOUT_S
 from modelprint.report import candidates_table, table
 
 _EPILOG = """\
@@ -65,9 +66,17 @@ def _failed(message: str) -> int:
 
 def _identify(options: argparse.Namespace) -> int:
     gallery = Gallery.load(options.gallery, _extractor(options))
-    status, answered = 0, 0
-    for answer in gallery.identify_many(_each(options.images), fpr=options.fpr):
-        answered += 1
+    status, paths = 0, image_paths(options.images)
+    if not paths:
+        return _failed(
+            f"no images in {', '.join(options.images)}; folders are read without their subfolders"
+        )
+    if options.out is not None:
+        with _bar(len(paths)) as progress:
+            done = identify_to_file(options.out, paths, gallery, fpr=options.fpr, progress=progress)
+        print(f"{done}; see {options.out}")
+        return 2 if done.unreadable else 0
+    for answer in gallery.identify_many(paths, fpr=options.fpr):
         if answer.error is not None:
             status = _failed(answer.error)
         if options.json:
@@ -77,22 +86,15 @@ def _identify(options: argparse.Namespace) -> int:
             _print_warnings(answer.warnings)
             if len(options.images) == 1 and not Path(options.images[0]).is_dir():
                 print(candidates_table(answer))
-    if not answered:
-        return _failed(
-            f"no images in {', '.join(options.images)}; folders are read without their subfolders"
-        )
     return status
 
 
 def _enroll(options: argparse.Namespace) -> int:
-    path = Path(options.gallery)
-    # Found out before the images are embedded, which may take hours.
-    if not path.absolute().parent.is_dir():
-        raise InvalidOptionError(f"{path}: there is no folder {path.absolute().parent}; make it")
-    extractor = _extractor(options) or FingerprintExtractor.from_pretrained(device=options.device)
-    gallery = Gallery.load(path, extractor) if path.exists() else Gallery(extractor)
-    count = gallery.enroll(options.label, _each(options.images))
-    gallery.save(path)
+    path, extractor = options.gallery, _extractor(options)
+    with Gallery.update(path, extractor, timeout_s=options.timeout) as gallery:
+        paths = image_paths(options.images)
+        with _bar(len(paths)) as progress:
+            count = gallery.enroll(options.label, paths, progress=progress)
     print(f"enrolled {count} images of {options.label}; {path} now knows {len(gallery)} models")
     return 0
 
@@ -163,9 +165,16 @@ def _extractor(options: argparse.Namespace) -> FingerprintExtractor | None:
     return FingerprintExtractor.from_pretrained(options.weights, device=options.device)
 
 
-def _each(paths: Sequence[str]) -> Iterator[OneImage]:
-    """Single images, from files and folders."""
-    return chain.from_iterable((source for _, source in iter_sources(path)) for path in paths)
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int], None] | None]:
+    """Shows progress on a terminal, where tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield None
+        return
+    with tqdm(total=total, unit="image", disable=None) as bar:
+        yield bar.update
 
 
 def _print_warnings(warnings: Sequence[str]) -> None:
@@ -224,9 +233,21 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_argument(
         "images", nargs="+", metavar="IMAGE", help="its images, files or folders; ten are good"
     )
+    enroll.add_argument(
+        "--timeout",
+        type=float,
+        default=LOCK_TIMEOUT_S,
+        metavar="S",
+        help="seconds to wait for others that are changing the gallery; default: %(default)g",
+    )
     verification = command("verify", _verify, "say whether one model made two images")
     verification.add_argument("a", metavar="A", help="image file")
     verification.add_argument("b", metavar="B", help="another image file")
+    identify.add_argument(
+        "--out",
+        metavar="FILE",
+        help="add audit records to FILE as lines of JSON; called again, go on where it stopped",
+    )
     for answering in (identify, verification):
         answering.add_argument(
             "--fpr",

@@ -13,6 +13,8 @@ ModelprintError
 ├── UnknownLabelError (KeyError)              a label that nobody enrolled
 ├── EmptyGalleryError (LookupError)           a question to a gallery without models
 ├── ExtractorMismatchError (ValueError)       fingerprints of different extractors brought together
+├── GalleryChangedError (FileExistsError)     saving would undo what others have saved
+├── FileBusyError (TimeoutError)              others were changing a file for too long
 ├── InvalidGalleryFileError (ValueError)      a gallery file is damaged, foreign or too new
 ├── InvalidRecordError (ValueError)           not an audit record, or one of another schema
 ├── RecordMismatchError (ValueError)          a record is of another image or another gallery
@@ -74,6 +76,14 @@ class EmptyGalleryError(ModelprintError, LookupError):
 
 class ExtractorMismatchError(ModelprintError, ValueError):
     """Fingerprints of two different extractors were brought together."""
+
+
+class GalleryChangedError(ModelprintError, FileExistsError):
+    """Saving would replace a gallery that is not the one that was loaded."""
+
+
+class FileBusyError(ModelprintError, TimeoutError):
+    """Another process or thread was changing a file for longer than one wanted to wait."""
 
 
 class InvalidGalleryFileError(ModelprintError, ValueError):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +284,9 @@ class FingerprintExtractor(
             for start in range(0, len(numbers), batch_size):
                 chosen = numbers[start : start + batch_size]
                 pixels = torch.stack([images[number].pixels for number in chosen])
-                features = self.backbone(pixels.to(self.device).float() / 255)
+                # A caller's autocast would round residuals, which are all that there is to see.
+                with torch.autocast(self.device.type, enabled=False):
+                    features = self.backbone(pixels.to(self.device).float() / 255)
                 fingerprints[chosen] = F.normalize(features.float().cpu(), dim=1)
         return fingerprints
 
@@ -299,6 +301,12 @@ class FingerprintExtractor(
             ``(N, M)`` float32, the mean of both directions, in the unit that ``Comparison`` says.
         """
         return symmetric(self.comparison, a, b)
+
+
+@cache
+def bundled_extractor() -> FingerprintExtractor:
+    """The extractor with the weights in the package, loaded once."""
+    return FingerprintExtractor.from_pretrained()
 
 
 def _stored(value: Tensor) -> Tensor:

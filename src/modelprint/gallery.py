@@ -5,29 +5,31 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from modelprint.answers.answering import (
     allowed_fpr,
     identify_batch,
     verify_label,
-    verify_pair,
 )
 from modelprint.answers.calibrating import calibrated
 from modelprint.answers.evidence import Evidence, explain
 from modelprint.batches import Images, OneImage, readable_batches
 from modelprint.calibration import Calibration
 from modelprint.decision import Identification, Verification
-from modelprint.embedder import Embedder, calibration_of, check_embedder
+from modelprint.embedder import Embedder, check_embedder
 from modelprint.enrolling import rows_of
 from modelprint.errors import EmptyGalleryError
-from modelprint.extractor import FingerprintExtractor
+from modelprint.extractor import bundled_extractor
 from modelprint.gallery_file import read_gallery, write_gallery
 from modelprint.health.examining import gallery_health
 from modelprint.health.health import GalleryHealth
 from modelprint.images import load_image
 from modelprint.index import Index
+from modelprint.locking import LOCK_TIMEOUT_S, locked, place_of
 from modelprint.reference import Reference, check_same_extractor
 
 
@@ -53,6 +55,8 @@ class Gallery:
         check_embedder(extractor)
         self._reference = Reference(extractor, Index.empty(extractor.dim))
         self._changing = threading.Lock()
+        # Of the files that hold, or held, this gallery, by place.
+        self._checksums: dict[Path, str] = {}
 
     @property
     def extractor(self) -> Embedder:
@@ -258,15 +262,29 @@ class Gallery:
         with self._changing:
             self._reference = Reference(self.extractor, self._index, own)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the gallery to one file; a crash leaves an older file under that path whole.
 
+        Args:
+            path: Where to.
+            overwrite: Replace whatever is there, also what others have saved in the meantime.
+
         Raises:
+            GalleryChangedError: Something else is there, or others changed it: see `update`.
+            FileBusyError: Others were changing it for a minute.
             InvalidOptionError: `path` is not a place for a file, or the gallery is too large.
             OSError: The file system refused.
         """
-        reference = self._reference
-        write_gallery(path, reference.index, self.extractor.digest, reference.own)
+        with locked(path):
+            reference, place = self._reference, place_of(path)
+            self._checksums[place] = write_gallery(
+                path,
+                reference.index,
+                self.extractor.digest,
+                reference.own,
+                known=self._checksums.get(place),
+                overwrite=overwrite,
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], extractor: Embedder | None = None) -> Gallery:
@@ -281,11 +299,39 @@ class Gallery:
             ExtractorMismatchError: It was made with another extractor.
         """
         content = read_gallery(path)
-        gallery = cls(_bundled_extractor() if extractor is None else extractor)
+        gallery = cls(extractor or bundled_extractor())
         name = f"the gallery {os.fspath(path)}"
         check_same_extractor(name, content.index, content.extractor_digest, gallery.extractor)
         gallery._reference = Reference(gallery.extractor, content.index, content.own)
+        gallery._checksums[place_of(path)] = content.checksum
         return gallery
+
+    @classmethod
+    @contextmanager
+    def update(
+        cls,
+        path: str | os.PathLike[str],
+        extractor: Embedder | None = None,
+        *,
+        timeout_s: float = LOCK_TIMEOUT_S,
+    ) -> Iterator[Gallery]:
+        """`with Gallery.update(path) as gallery:` loads it, or makes it, and saves it at the end.
+
+        Others wait meanwhile, so that no change is lost. After an error nothing is saved.
+
+        Args:
+            path: The file.
+            extractor: As in `load`.
+            timeout_s: How long to wait for others, in seconds.
+
+        Raises:
+            FileBusyError: They were still changing the file then.
+        """
+        with locked(path, timeout_s):
+            exists = Path(path).exists()
+            gallery = cls.load(path, extractor) if exists else cls(extractor or bundled_extractor())
+            yield gallery
+            gallery.save(path)
 
     @property
     def _index(self) -> Index:
@@ -302,39 +348,3 @@ class Gallery:
                 "call gallery.enroll(label, images) first"
             )
         return reference
-
-
-def identify(image: OneImage, gallery: Gallery, *, fpr: float | None = None) -> Identification:
-    """Say which model of a gallery made an image, if any: `gallery.identify(image, fpr=fpr)`."""
-    return gallery.identify(image, fpr=fpr)
-
-
-def verify(
-    a: OneImage,
-    b: OneImage,
-    *,
-    extractor: Embedder | None = None,
-    fpr: float | None = None,
-) -> Verification:
-    """Say whether one model made two images; nothing needs to be enrolled.
-
-    Args:
-        a: One image.
-        b: Another.
-        extractor: Makes the fingerprints; None for the bundled one.
-        fpr: Allowed rate in (0, 1) at which images of two models pass; None for the default.
-
-    Raises:
-        InvalidImageError: One of the images cannot be read.
-        InvalidOptionError: `fpr` is not in (0, 1), or `extractor` is not an embedder.
-    """
-    embedder = _bundled_extractor() if extractor is None else extractor
-    check_embedder(embedder)
-    return verify_pair(
-        embedder, allowed_fpr(calibration_of(embedder), fpr), load_image(a), load_image(b)
-    )
-
-
-@cache
-def _bundled_extractor() -> FingerprintExtractor:
-    return FingerprintExtractor.from_pretrained()

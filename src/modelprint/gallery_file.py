@@ -32,12 +32,14 @@ from modelprint.calibration import Calibration, OwnCalibration
 from modelprint.embedder import SHA256_HEX, are_unit_rows
 from modelprint.errors import (
     DuplicateImageError,
+    GalleryChangedError,
     InvalidGalleryFileError,
     InvalidOptionError,
     InvalidWeightsError,
 )
 from modelprint.files import replace_files
 from modelprint.index import Index, Row, check_label
+from modelprint.locking import place_of, remove_leftovers
 
 FORMAT_VERSION = 2
 METADATA_KEY = "modelprint_gallery"
@@ -56,11 +58,13 @@ class GalleryContent:
         index: The enrolled images.
         extractor_digest: Of the extractor that made their fingerprints.
         own: The gallery's calibration, or None.
+        checksum: Of the file.
     """
 
     index: Index
     extractor_digest: str
     own: OwnCalibration | None
+    checksum: str
 
 
 def content_digest(index: Index, extractor_digest: str, own: OwnCalibration | None = None) -> str:
@@ -84,16 +88,31 @@ def write_gallery(
     index: Index,
     extractor_digest: str,
     own: OwnCalibration | None = None,
-) -> None:
+    *,
+    known: str | None = None,
+    overwrite: bool = False,
+) -> str:
     """Write a gallery file; whatever goes wrong, an older file under that path stays whole.
+
+    The caller holds the lock of `path`.
+
+    Args:
+        path: Where to.
+        index: The enrolled images.
+        extractor_digest: Of the extractor that made their fingerprints.
+        own: The gallery's calibration, or None.
+        known: Checksum of the older file that may be replaced, besides one of the same content.
+        overwrite: Replace any.
+
+    Returns:
+        The checksum of what stands there now.
 
     Raises:
         InvalidOptionError: `path` is not a place for a file, or the gallery is too large for one.
+        GalleryChangedError: Something else stands there.
         OSError: The file system refused.
     """
-    target = Path(path).resolve()
-    if not target.parent.is_dir() or (target.exists() and not target.is_file()):
-        raise InvalidOptionError(f"{path}: expected the path of a file in an existing folder")
+    target = place_of(path)
     header = {
         "format_version": FORMAT_VERSION,
         "extractor_digest": extractor_digest,
@@ -101,14 +120,23 @@ def write_gallery(
         "rows": index.rows,
         "calibration": None if own is None else _described(own),
     }
-    header["checksum"] = _checksum(header, index.fingerprints)
+    checksum = _checksum(header, index.fingerprints)
+    header["checksum"] = checksum
     content = to_safetensors({FINGERPRINTS: index.fingerprints}, {METADATA_KEY: _compact(header)})
     if int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES:
         raise InvalidOptionError(
             f"{len(index.rows)} enrolled images are too many for one gallery file: "
             "enroll fewer per model, or split the models over several galleries"
         )
+    if not overwrite and _stored_checksum(target) not in (None, known, checksum):
+        raise GalleryChangedError(
+            f"{path} does not hold what was loaded or saved here: somebody has changed it since, "
+            "or it was never loaded. To add to it, use `with Gallery.update(path) as gallery`; "
+            "to replace it, save with overwrite=True"
+        )
+    remove_leftovers(target)
     replace_files({target: content})
+    return checksum
 
 
 def read_gallery(path: str | os.PathLike[str]) -> GalleryContent:
@@ -137,6 +165,17 @@ def read_gallery(path: str | os.PathLike[str]) -> GalleryContent:
         _refuse(path, f"it is damaged or not a gallery ({error})")
     except _UnusableError as error:
         _refuse(path, str(error))
+
+
+def _stored_checksum(path: Path) -> str | None:
+    """Of the gallery in a file; empty if there is something else; None if there is nothing."""
+    # An empty file, as those made for temporary use, holds nothing that could be lost.
+    if not path.exists() or not path.stat().st_size:
+        return None
+    try:
+        return read_gallery(path).checksum
+    except InvalidGalleryFileError:
+        return ""
 
 
 class _UnusableError(Exception):
@@ -196,7 +235,8 @@ def _content(header: dict[str, Any], fingerprints: Tensor) -> GalleryContent:
         intact = _checksum(saved, fingerprints) == header["checksum"]
     if not intact:
         raise _UnusableError("its content is not what was saved (wrong digest)")
-    return GalleryContent(index, extractor_digest, own)
+    checksum = header["digest" if first_format else "checksum"]
+    return GalleryContent(index, extractor_digest, own, checksum)
 
 
 def _described(own: OwnCalibration) -> dict[str, Any]:

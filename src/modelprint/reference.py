@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,8 @@ class Reference:
     embedder: Embedder
     index: Index
     own: OwnCalibration | None = None
+    # Not a cached property: two threads that ask at once would make two, and one would be lost.
+    _rivalries: dict[int, Rivalry] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def calibration(self) -> Calibration | None:
@@ -95,10 +97,6 @@ class Reference:
         found = shares(best, ratios, self.rivalry(best).evidence(values))
         weights = None if found is None else found.tolist()
         return ranked(labels, scores, counts, side_px, calibration, weights)
-
-    @cached_property
-    def _rivalries(self) -> dict[int, Rivalry]:
-        return {}
 
     @cached_property
     def _all_left_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from modelprint.asking import verify
 from modelprint.audit.record_differences import (
     SCORE_TOLERANCE,
     Difference,
@@ -27,7 +28,7 @@ from modelprint.errors import (
     UnknownLabelError,
 )
 from modelprint.files import read_bounded
-from modelprint.gallery import Gallery, verify
+from modelprint.gallery import Gallery
 from modelprint.images import LoadedImage, load_image
 from modelprint.records import RECORD_SCHEMA
 
