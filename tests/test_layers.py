@@ -106,6 +106,7 @@ MADE = (
     "synthesis.blocks",
     "synthesis.space",
     "synthesis.spec",
+    "synthesis.inputs",
     "synthesis.maps",
     "synthesis.network",
     "synthesis.pictures",

@@ -7,6 +7,7 @@ import torch
 from modelprint.errors import InvalidOptionError
 from modelprint.synthesis import fitting, network
 from modelprint.synthesis.batched import run_alone
+from modelprint.synthesis.inputs import photographs
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import OPEN, Architecture, Stage, Whole
@@ -26,7 +27,8 @@ def fitted(architecture: Architecture, pictures: torch.Tensor) -> Parameters:
 
 
 def render(architecture: Architecture, parameters: Parameters, photos: torch.Tensor):
-    return run_alone(network.render(architecture, parameters, photos))
+    inputs = photographs(photos, len(architecture.stages))
+    return run_alone(network.render(architecture, parameters, inputs, photos.shape[2:]))
 
 
 def error(rendered: torch.Tensor, photos: torch.Tensor) -> float:
@@ -74,8 +76,9 @@ def test_the_output_layer_is_the_ridge_regression(kernel):
     pictures = draw_pictures(2, seed=8, size_px=32).float() / 255
     architecture = Architecture((SMALL,), Whole(output_kernel=kernel))
     parameters = fitted(architecture, pictures)
-    steps = network.features_of(architecture, parameters, pictures * 2 - 1)
-    features = run_alone(steps).double().numpy()
+    inputs = photographs(pictures, 1)
+    features = run_alone(network.features_of(architecture, parameters, inputs))
+    features = torch.cat([features, inputs.tone], 1).double().numpy()
     margin = kernel // 2
     padded = np.pad(features, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="edge")
     rows = [
