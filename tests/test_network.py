@@ -137,14 +137,25 @@ def test_an_unfitted_model_is_a_clear_error(pictures):
         render(Architecture((SMALL,)), Parameters("x"), pictures)
 
 
-@pytest.mark.parametrize("axis", ["encoder", "bottleneck", "finish"])
+@pytest.mark.parametrize("axis", ["encoder", "bottleneck", "output", "finish"])
 def test_an_unknown_choice_of_the_whole_is_a_clear_error(axis, pictures):
     architecture = Architecture((SMALL,), Whole(**{axis: "nope"}))
-    with pytest.raises(InvalidOptionError, match=f"expected {axis} .*got 'nope'"):
-        render(architecture, fitted(architecture, pictures), pictures)
-
-
-def test_an_unknown_order_is_a_clear_error(pictures):
-    architecture = Architecture((dataclasses.replace(SMALL, order="backwards"),))
-    with pytest.raises(InvalidOptionError, match=r"expected order .*got 'backwards'"):
+    with pytest.raises(InvalidOptionError, match=rf"expected {axis} to be one of \(.*got 'nope'"):
         fitted(architecture, pictures)
+
+
+@pytest.mark.parametrize("axis", ["order", "padding", "residual"])
+def test_an_unknown_choice_of_a_stage_is_a_clear_error(axis, pictures):
+    architecture = Architecture((dataclasses.replace(SMALL, **{axis: "nope"}),))
+    with pytest.raises(InvalidOptionError, match=rf"expected {axis} to be one of \(.*got 'nope'"):
+        fitted(architecture, pictures)
+
+
+@pytest.mark.parametrize("kernel", [0, 2, -1])
+def test_a_kernel_without_a_middle_is_a_clear_error(kernel, pictures):
+    for axis, architecture in {
+        "kernel": Architecture((dataclasses.replace(SMALL, kernel=kernel),)),
+        "output_kernel": Architecture((SMALL,), Whole(output_kernel=kernel)),
+    }.items():
+        with pytest.raises(InvalidOptionError, match=rf"odd {axis} of 1 or more, got {kernel}"):
+            fitted(architecture, pictures)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
-from modelprint.kernels.fused_layer import POINTWISE, pad
+from modelprint.kernels.fused_layer import PADDINGS, POINTWISE, pad
 from modelprint.synthesis.blocks import (
     ACTIVATIONS,
     NORMS,
@@ -41,6 +41,16 @@ OUTPUTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
     "tanh": (torch.tanh, torch.atanh),
     "sigmoid": (lambda y: 2 * torch.sigmoid(y) - 1, lambda p: torch.logit((p + 1) / 2)),
     "sine": (torch.sin, torch.asin),
+}
+# What each choice may be that is not looked up among the registered parts.
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "encoder": ("average", "strided", "space_to_depth"),
+    "bottleneck": ("none", "quantize", "noise"),
+    "output": tuple(OUTPUTS),
+    "finish": ("none", "sharpen", "filter"),
+    "order": ("conv-norm-act", "norm-act-conv"),
+    "padding": PADDINGS,
+    "residual": ("none", "add", "dense"),
 }
 _FUSED_UPSAMPLERS = ("nearest", "bilinear")
 _NOISE_PX = 192
@@ -111,6 +121,8 @@ def features_of(
         dtype: In which they are computed and returned.
     """
     whole, stages = architecture.whole, architecture.stages
+    for part in (whole, *stages):
+        _check(part)
     features, skips = yield from _encode(whole, stages, parameters, inputs, dtype)
     features = _bottleneck(whole.bottleneck, parameters, features)
     for layer in range(whole.trunk):
@@ -128,6 +140,16 @@ def features_of(
         if whole.skip and depth < len(stages) - 1:
             features = FeatureMap(torch.cat([features.settled(), skips[-2 - depth].settled()], 1))
     return features.settled()
+
+
+def _check(part: Whole | Stage) -> None:
+    for axis, value in vars(part).items():
+        if axis in _CHOICES and value not in _CHOICES[axis]:
+            raise InvalidOptionError(
+                f"expected {axis} to be one of {_CHOICES[axis]}, got {value!r}"
+            )
+        if axis in ("kernel", "output_kernel") and (value < 1 or value % 2 == 0):
+            raise InvalidOptionError(f"expected an odd {axis} of 1 or more, got {value!r}")
 
 
 def _unfitted() -> Tensor:
@@ -152,14 +174,10 @@ def _encode(
             features = FeatureMap(halves)
         elif whole.encoder == "space_to_depth":
             features = FeatureMap(F.pixel_unshuffle(x, 2))
-        elif whole.encoder == "strided":
+        else:
             layer = weights(scope.scope("down"), x.shape[1], max(16, x.shape[1]), 3)
             y = yield from FeatureMap(x).convolved(*layer, "zeros")
             features = FeatureMap(y[..., ::2, ::2])
-        else:
-            raise InvalidOptionError(
-                f"expected encoder 'average', 'strided' or 'space_to_depth', got {whole.encoder!r}"
-            )
         for name in ("conv0", "conv1"):
             inner = scope.scope(name)
             width = min(_MOST_CHANNELS, stage.channels * 2 ** (depth + 1))
@@ -176,10 +194,9 @@ def _bottleneck(kind: str, parameters: Parameters, features: FeatureMap) -> Feat
     x = features.settled()
     if kind == "quantize":  # finite scalar quantisation, the simplest form of a VQ codebook
         return FeatureMap(torch.round(torch.tanh(x) * 3) / 3)
-    if kind == "noise":  # as the latents of a denoising model: a fixed draw, so renderings repeat
-        gains = parameters.drawn("latent gains", 1, x.shape[1], 1, 1, bound=0.4)
-        return FeatureMap(x + gains.to(x.dtype) * _noise_plane(parameters, x))
-    raise InvalidOptionError(f"expected bottleneck 'none', 'quantize' or 'noise', got {kind!r}")
+    # As the latents of a denoising model: a fixed draw, so renderings repeat.
+    gains = parameters.drawn("latent gains", 1, x.shape[1], 1, 1, bound=0.4)
+    return FeatureMap(x + gains.to(x.dtype) * _noise_plane(parameters, x))
 
 
 def _stage(
@@ -270,12 +287,8 @@ def _layer(
     if stage.order == "conv-norm-act":
         y = yield from features.convolved(*layer, stage.padding)
         return (yield from _normalise_and_activate(stage, parameters, FeatureMap(y)))
-    if stage.order == "norm-act-conv":
-        features = yield from _normalise_and_activate(stage, parameters, features)
-        return FeatureMap((yield from features.convolved(*layer, stage.padding)))
-    raise InvalidOptionError(
-        f"expected order 'conv-norm-act' or 'norm-act-conv', got {stage.order!r}"
-    )
+    features = yield from _normalise_and_activate(stage, parameters, features)
+    return FeatureMap((yield from features.convolved(*layer, stage.padding)))
 
 
 def _normalise_and_activate(
@@ -327,9 +340,6 @@ def _finish(kind: str, parameters: Parameters, y: Tensor) -> Tensor:
     if kind == "sharpen":
         amount = 0.3 + 1.5 * (parameters.drawn("amount", 1, bound=0.5) + 0.5)
         return y + amount * (y - F.avg_pool2d(pad(y, 1, "replicate"), 3, 1))
-    if kind == "filter":
-        taps = parameters.drawn("filter", 3, 1, 5, 5, bound=0.08)
-        return y + F.conv2d(
-            pad(y, 2, "replicate"), taps - taps.mean((2, 3), keepdim=True), groups=3
-        )
-    raise InvalidOptionError(f"expected finish 'none', 'sharpen' or 'filter', got {kind!r}")
+    taps = parameters.drawn("filter", 3, 1, 5, 5, bound=0.08)
+    taps = taps - taps.mean((2, 3), keepdim=True)
+    return y + F.conv2d(pad(y, 2, "replicate"), taps, groups=3)
