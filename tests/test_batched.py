@@ -17,6 +17,7 @@ from modelprint.synthesis.requests import (
     answer_all,
     answer_plainly,
     as_convolution,
+    joined,
     to_pictures,
     transpose,
 )
@@ -97,13 +98,15 @@ def test_work_put_off_is_done_in_the_order_in_which_it_was_asked_for(
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 @pytest.mark.parametrize("shape", [(2, 5, 6, 8), (1, 3, 5, 4), (1, 3, 4, 6)])
 def test_a_convolution_to_pictures_is_one_over_replicated_borders(kernel, shape):
-    request = ToPictures(
-        numbers(*shape), numbers(3, shape[1], kernel, kernel, seed=1), numbers(3, seed=2)
-    )
-    padded = torch.nn.functional.pad(request.x, [kernel // 2] * 4, mode="replicate")
-    expected = torch.nn.functional.conv2d(padded, request.weight, request.bias)
-    for given in (request.x, request.x.contiguous(memory_format=torch.channels_last)):
-        y = to_pictures(ToPictures(given, request.weight, request.bias))
+    x = numbers(*shape).bfloat16()
+    tone = numbers(shape[0], 3, *shape[2:], seed=3)
+    weight, bias = numbers(3, shape[1] + 3, kernel, kernel, seed=1), numbers(3, seed=2)
+    both = torch.cat([x.float(), tone], 1)
+    padded = torch.nn.functional.pad(both, [kernel // 2] * 4, mode="replicate")
+    assert torch.equal(joined(x, tone, kernel // 2), padded)
+    expected = torch.nn.functional.conv2d(padded, weight, bias)
+    for given in (x, x.float(), x.contiguous(memory_format=torch.channels_last)):
+        y = to_pictures(ToPictures(given, tone, weight, bias))
         torch.testing.assert_close(y, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -135,6 +135,7 @@ BOTH_BACKENDS = """
 import torch
 from examples.custom_block import OWN
 from modelprint.synthesis.batched import run_in_step
+from modelprint.synthesis.inputs import inputs_of
 from modelprint.synthesis.network import features_of
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.space import Architecture, Stage
@@ -142,7 +143,7 @@ from modelprint.synthesis.space import Architecture, Stage
 own = Architecture((Stage(channels=4, **OWN),))
 half = Architecture((Stage(channels=4, activation=OWN["activation"]),))
 known = Architecture((Stage(channels=4),))
-x = torch.linspace(-1, 1, 3 * 8 * 8).view(1, 3, 8, 8)
+x = inputs_of(torch.linspace(-1, 1, 3 * 8 * 8).view(1, 3, 8, 8), 1)
 torchs, tritons = (
     run_in_step([features_of(a, Parameters("x"), x) for a in (own, half, known)], backend)
     for backend in ("torch", "triton")

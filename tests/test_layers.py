@@ -113,6 +113,7 @@ MADE = (
     "synthesis.blocks",
     "synthesis.space",
     "synthesis.spec",
+    "synthesis.inputs",
     "synthesis.maps",
     "synthesis.network",
     "synthesis.pictures",

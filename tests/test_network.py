@@ -7,6 +7,7 @@ import torch
 from modelprint.errors import InvalidOptionError
 from modelprint.synthesis import fitting, network
 from modelprint.synthesis.batched import run_alone
+from modelprint.synthesis.inputs import photographs
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import OPEN, Architecture, Stage, Whole
@@ -26,7 +27,8 @@ def fitted(architecture: Architecture, pictures: torch.Tensor) -> Parameters:
 
 
 def render(architecture: Architecture, parameters: Parameters, photos: torch.Tensor):
-    return run_alone(network.render(architecture, parameters, photos))
+    inputs = photographs(photos, len(architecture.stages))
+    return run_alone(network.render(architecture, parameters, inputs, photos.shape[2:]))
 
 
 def error(rendered: torch.Tensor, photos: torch.Tensor) -> float:
@@ -74,8 +76,9 @@ def test_the_output_layer_is_the_ridge_regression(kernel):
     pictures = draw_pictures(2, seed=8, size_px=32).float() / 255
     architecture = Architecture((SMALL,), Whole(output_kernel=kernel))
     parameters = fitted(architecture, pictures)
-    steps = network.features_of(architecture, parameters, pictures * 2 - 1)
-    features = run_alone(steps).double().numpy()
+    inputs = photographs(pictures, 1)
+    features = run_alone(network.features_of(architecture, parameters, inputs))
+    features = torch.cat([features, inputs.tone], 1).double().numpy()
     margin = kernel // 2
     padded = np.pad(features, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="edge")
     rows = [
@@ -134,14 +137,25 @@ def test_an_unfitted_model_is_a_clear_error(pictures):
         render(Architecture((SMALL,)), Parameters("x"), pictures)
 
 
-@pytest.mark.parametrize("axis", ["encoder", "bottleneck", "finish"])
+@pytest.mark.parametrize("axis", ["encoder", "bottleneck", "output", "finish"])
 def test_an_unknown_choice_of_the_whole_is_a_clear_error(axis, pictures):
     architecture = Architecture((SMALL,), Whole(**{axis: "nope"}))
-    with pytest.raises(InvalidOptionError, match=f"expected {axis} .*got 'nope'"):
-        render(architecture, fitted(architecture, pictures), pictures)
-
-
-def test_an_unknown_order_is_a_clear_error(pictures):
-    architecture = Architecture((dataclasses.replace(SMALL, order="backwards"),))
-    with pytest.raises(InvalidOptionError, match=r"expected order .*got 'backwards'"):
+    with pytest.raises(InvalidOptionError, match=rf"expected {axis} to be one of \(.*got 'nope'"):
         fitted(architecture, pictures)
+
+
+@pytest.mark.parametrize("axis", ["order", "padding", "residual"])
+def test_an_unknown_choice_of_a_stage_is_a_clear_error(axis, pictures):
+    architecture = Architecture((dataclasses.replace(SMALL, **{axis: "nope"}),))
+    with pytest.raises(InvalidOptionError, match=rf"expected {axis} to be one of \(.*got 'nope'"):
+        fitted(architecture, pictures)
+
+
+@pytest.mark.parametrize("kernel", [0, 2, -1])
+def test_a_kernel_without_a_middle_is_a_clear_error(kernel, pictures):
+    for axis, architecture in {
+        "kernel": Architecture((dataclasses.replace(SMALL, kernel=kernel),)),
+        "output_kernel": Architecture((SMALL,), Whole(output_kernel=kernel)),
+    }.items():
+        with pytest.raises(InvalidOptionError, match=rf"odd {axis} of 1 or more, got {kernel}"):
+            fitted(architecture, pictures)

@@ -179,7 +179,7 @@ def test_a_bad_argument_is_a_clear_error(arguments, said, monkeypatch):
         ModelSynthesizer(**arguments)
 
 
-@pytest.mark.parametrize(("n", "first"), [(0, 0), (-1, 0), (1, -1)])
+@pytest.mark.parametrize(("n", "first"), [(0, 0), (-1, 0), (1, -1), (1.5, 0), ("2", 0), (1, 0.5)])
 def test_a_bad_number_of_models_is_a_clear_error(n, first):
     with pytest.raises(InvalidOptionError, match="n >= 1 and first >= 0"):
         ModelSynthesizer("paper", seed=0).sample(n, first=first)

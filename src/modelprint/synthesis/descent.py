@@ -19,6 +19,7 @@ from torch.func import vmap
 
 from modelprint.synthesis.batched import Runner, run_alone
 from modelprint.synthesis.draws import Draws
+from modelprint.synthesis.inputs import inputs_of
 from modelprint.synthesis.network import features_of, reconstruct
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.space import Architecture
@@ -81,6 +82,7 @@ def _train(
 ) -> list[Parameters]:
     """Models of one architecture after training on ``pictures`` ``(G, K, 3, H, W)`` in [-1, 1]."""
     architecture, template = models[0].architecture, parameters[0]
+    stages = len(architecture.stages)
     starts = [{**p.weights(), "output": p.measured("output", torch.empty)} for p in parameters]
     stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
     given = {name: value for name, value in stacked.items() if name.split(".")[-1] == "noise"}
@@ -88,7 +90,7 @@ def _train(
 
     def residual(values: dict[str, Tensor], crops: Tensor) -> Tensor:
         in_training = template.with_values(values, keeps=False)
-        rendered = run_alone(reconstruct(architecture, in_training, crops))
+        rendered = run_alone(reconstruct(architecture, in_training, inputs_of(crops, stages)))
         return (rendered - crops).square().mean()
 
     with torch.enable_grad():
@@ -103,7 +105,7 @@ def _train(
         values = {name: value[number].detach().clone() for name, value in stacked.items()}
         result = start.with_values(values)
         with torch.no_grad():
-            run_alone(features_of(architecture, result, pictures[number]))
+            run_alone(features_of(architecture, result, inputs_of(pictures[number], stages)))
         results.append(result)
     return results
 

@@ -18,14 +18,14 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from modelprint.kernels.fused_layer import pad
 from modelprint.synthesis.batched import Runner
 from modelprint.synthesis.descent import descend
 from modelprint.synthesis.draws import Draws
+from modelprint.synthesis.inputs import photographs
 from modelprint.synthesis.network import OUTPUTS, convolve_output, features_of
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.pictures import crops, draw_pictures
-from modelprint.synthesis.requests import Equations, Steps
+from modelprint.synthesis.requests import Equations, Steps, joined
 from modelprint.synthesis.space import Architecture
 from modelprint.synthesis.spec import ModelSpec
 
@@ -71,15 +71,16 @@ def fit_ridge(architecture: Architecture, parameters: Parameters, pictures: Tens
         parameters: Its numbers; gains the value ``output`` ``(3, 1 + C * k * k)``, bias first.
         pictures: ``(K, 3, H, W)`` float32 in [0, 1], sides divisible by 2 to the number of stages.
     """
-    x = _signed(pictures)
-    features = yield from features_of(architecture, parameters, x)
-    target = _target(architecture, x)
+    inputs = photographs(pictures, len(architecture.stages))
+    features = yield from features_of(architecture, parameters, inputs)
+    target = _target(architecture, inputs.x)
     kernel = architecture.whole.output_kernel
-    patches = pad(features, kernel // 2, "replicate").unfold(2, kernel, 1).unfold(3, kernel, 1)
+    given = joined(features, inputs.tone, kernel // 2)
+    patches = given.unfold(2, kernel, 1).unfold(3, kernel, 1)
     total = target.shape[0] * target.shape[2] * target.shape[3]
     # Every pixel gives an equation; a stride prime to the image sides spreads those we take.
     step = max(1, total // _ROWS) | 1
-    k, i, j = _positions(torch.arange(0, total, step, device=x.device), *target.shape[2:])
+    k, i, j = _positions(torch.arange(0, total, step, device=target.device), *target.shape[2:])
     design = patches[k, :, i, j].flatten(1)
     design = torch.cat([torch.ones_like(design[:, :1]), design], 1)
     gram = (design.T @ design).double()
@@ -94,20 +95,17 @@ def fit_none(architecture: Architecture, parameters: Parameters, pictures: Tenso
 
     Arguments are those of ``fit_ridge``.
     """
-    x = _signed(pictures)
-    features = yield from features_of(architecture, parameters, x)
-    whole = architecture.whole
-    inputs = features.shape[1] * whole.output_kernel**2
-    taps = parameters.drawn("drawn output", 3, inputs)
-    y = yield from convolve_output(whole, torch.cat([taps.new_zeros(3, 1), taps], 1), features)
-    target = _target(architecture, x)
+    inputs = photographs(pictures, len(architecture.stages))
+    features = yield from features_of(architecture, parameters, inputs)
+    whole, tone = architecture.whole, inputs.tone
+    count = (features.shape[1] + tone.shape[1]) * whole.output_kernel**2
+    taps = parameters.drawn("drawn output", 3, count)
+    weight = torch.cat([taps.new_zeros(3, 1), taps], 1)
+    y = yield from convolve_output(whole, weight, features, tone)
+    target = _target(architecture, inputs.x)
     gain = target.std((0, 2, 3)) / (y.std((0, 2, 3)) + 1e-6)
     offset = target.mean((0, 2, 3)) - gain * y.mean((0, 2, 3))
     parameters.keep("output", torch.cat([offset[:, None], gain[:, None] * taps], 1))
-
-
-def _signed(pictures: Tensor) -> Tensor:
-    return (pictures * 2 - 1).contiguous(memory_format=torch.channels_last)
 
 
 def _target(architecture: Architecture, x: Tensor) -> Tensor:

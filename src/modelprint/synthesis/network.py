@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
-from modelprint.kernels.fused_layer import POINTWISE, pad
+from modelprint.kernels.fused_layer import PADDINGS, POINTWISE, pad
 from modelprint.synthesis.blocks import (
     ACTIVATIONS,
     NORMS,
@@ -29,6 +29,7 @@ from modelprint.synthesis.blocks import (
     pixel_shuffle,
     weights,
 )
+from modelprint.synthesis.inputs import Inputs
 from modelprint.synthesis.maps import FeatureMap, composed
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.requests import ChannelMoments, Steps, ToPictures
@@ -41,6 +42,16 @@ OUTPUTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
     "sigmoid": (lambda y: 2 * torch.sigmoid(y) - 1, lambda p: torch.logit((p + 1) / 2)),
     "sine": (torch.sin, torch.asin),
 }
+# What each choice may be that is not looked up among the registered parts.
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "encoder": ("average", "strided", "space_to_depth"),
+    "bottleneck": ("none", "quantize", "noise"),
+    "output": tuple(OUTPUTS),
+    "finish": ("none", "sharpen", "filter"),
+    "order": ("conv-norm-act", "norm-act-conv"),
+    "padding": PADDINGS,
+    "residual": ("none", "add", "dense"),
+}
 _FUSED_UPSAMPLERS = ("nearest", "bilinear")
 _NOISE_PX = 192
 _MOST_CHANNELS = 96
@@ -49,7 +60,8 @@ _MOST_CHANNELS = 96
 def render(
     architecture: Architecture,
     parameters: Parameters,
-    photos: Tensor,
+    inputs: Inputs,
+    size: tuple[int, int],
     dtype: torch.dtype = torch.float32,
 ) -> Steps[Tensor]:
     """Render photographs with a fitted model.
@@ -57,19 +69,15 @@ def render(
     Args:
         architecture: What the model is made of.
         parameters: Its numbers, with an output layer ``output`` ``(3, 1 + C * k * k)``, bias first.
-        photos: ``(K, 3, H, W)`` float32 in [0, 1], any size from 32 pixels a side.
+        inputs: The photographs, with their margins.
+        size: Height and width without the margins.
         dtype: In which features are computed; the output convolution always is in float32.
 
     Returns:
         ``(K, 3, H, W)`` float32 in [0, 1].
     """
-    height, width = photos.shape[-2:]
-    multiple = 2 ** len(architecture.stages)
-    # Reflected margins make any size work; the margin is cut off again.
-    right, bottom = -width % multiple, -height % multiple
-    x = F.pad(photos * 2 - 1, (0, right, 0, bottom), mode="reflect")
-    x = x.contiguous(memory_format=torch.channels_last)
-    y = yield from reconstruct(architecture, parameters, x, dtype)
+    height, width = size
+    y = yield from reconstruct(architecture, parameters, inputs, dtype)
     y = _finish(architecture.whole.finish, parameters, y)
     return ((y[..., :height, :width] + 1) / 2).clamp(0, 1)
 
@@ -77,46 +85,45 @@ def render(
 def reconstruct(
     architecture: Architecture,
     parameters: Parameters,
-    x: Tensor,
+    inputs: Inputs,
     dtype: torch.dtype = torch.float32,
 ) -> Steps[Tensor]:
-    """What the model makes of pictures ``x`` ``(K, 3, H, W)`` in [-1, 1] before it finishes them.
-
-    Height and width are multiples of 2 to the number of stages.
-    """
+    """What the model makes of pictures before it finishes them, ``(K, 3, H, W)`` in [-1, 1]."""
     whole = architecture.whole
-    features = yield from features_of(architecture, parameters, x, dtype)
-    y = yield from convolve_output(whole, parameters.measured("output", _unfitted), features)
+    features = yield from features_of(architecture, parameters, inputs, dtype)
+    weight = parameters.measured("output", _unfitted)
+    y = yield from convolve_output(whole, weight, features, inputs.tone)
     return OUTPUTS[whole.output][0](y)
 
 
-def convolve_output(whole: Whole, weight: Tensor, features: Tensor) -> Steps[Tensor]:
-    """The output convolution with ``weight`` ``(3, 1 + C * k * k)``, bias first."""
+def convolve_output(whole: Whole, weight: Tensor, features: Tensor, tone: Tensor) -> Steps[Tensor]:
+    """The output convolution with ``weight`` ``(3, 1 + (C + 3) * k * k)``, bias first."""
     kernel = whole.output_kernel
     taps = weight[:, 1:].reshape(3, -1, kernel, kernel)
-    y: Tensor = yield ToPictures(features, taps, weight[:, 0])
+    y: Tensor = yield ToPictures(features, tone, taps, weight[:, 0])
     return y
 
 
 def features_of(
     architecture: Architecture,
     parameters: Parameters,
-    x: Tensor,
+    inputs: Inputs,
     dtype: torch.dtype = torch.float32,
 ) -> Steps[Tensor]:
-    """Features at full resolution, ``(K, C, H, W)``, that the output convolution reads.
+    """Features at full resolution, ``(K, C, H, W)``, that the output reads beside the tone.
 
     The first pass freezes the statistics of the batch norms.
 
     Args:
         architecture: What the model is made of.
         parameters: Its numbers.
-        x: Pictures ``(K, 3, H, W)`` in [-1, 1], sides divisible by 2 to the number of stages.
-        dtype: In which they are computed; they are returned as float32.
+        inputs: Pictures, for models with so many stages.
+        dtype: In which they are computed and returned.
     """
     whole, stages = architecture.whole, architecture.stages
-    tone = _tone(x, 2 ** len(stages))
-    features, skips = yield from _encode(whole, stages, parameters, x.to(dtype))
+    for part in (whole, *stages):
+        _check(part)
+    features, skips = yield from _encode(whole, stages, parameters, inputs, dtype)
     features = _bottleneck(whole.bottleneck, parameters, features)
     for layer in range(whole.trunk):
         features = features.plain()
@@ -132,50 +139,51 @@ def features_of(
         # The skip to full resolution is left out: it would hand the picture to the output as it is.
         if whole.skip and depth < len(stages) - 1:
             features = FeatureMap(torch.cat([features.settled(), skips[-2 - depth].settled()], 1))
-    return torch.cat([features.settled().to(tone.dtype), tone], 1)
+    return features.settled()
+
+
+def _check(part: Whole | Stage) -> None:
+    for axis, value in vars(part).items():
+        if axis in _CHOICES and value not in _CHOICES[axis]:
+            raise InvalidOptionError(
+                f"expected {axis} to be one of {_CHOICES[axis]}, got {value!r}"
+            )
+        if axis in ("kernel", "output_kernel") and (value < 1 or value % 2 == 0):
+            raise InvalidOptionError(f"expected an odd {axis} of 1 or more, got {value!r}")
 
 
 def _unfitted() -> Tensor:
     raise InvalidOptionError("expected a fitted model, got one without an output layer; call fit")
 
 
-def _tone(x: Tensor, factor: int) -> Tensor:
-    """The picture at the bottleneck's resolution, smoothly enlarged.
-
-    A trained model gets brightness and colour right even through an instance norm. Too smooth to
-    carry a fingerprint, this gives the solved layer the means to do so.
-    """
-    small = F.avg_pool2d(x, factor)
-    return F.interpolate(small, scale_factor=factor, mode="bilinear", align_corners=False)
-
-
 def _encode(
-    whole: Whole, stages: tuple[Stage, ...], parameters: Parameters, x: Tensor
+    whole: Whole,
+    stages: tuple[Stage, ...],
+    parameters: Parameters,
+    inputs: Inputs,
+    dtype: torch.dtype,
 ) -> Steps[tuple[FeatureMap, list[FeatureMap]]]:
     """Halve the resolution once per stage; also returns the features at each halved resolution."""
     halved: list[FeatureMap] = []
-    features = FeatureMap(x)
+    features = FeatureMap(inputs.x.to(dtype))
     for depth, stage in enumerate(reversed(stages)):
         scope = parameters.scope(f"encoder{depth}")
         x = features.settled()
         if whole.encoder == "average":
-            features = FeatureMap(F.avg_pool2d(x, 2))
+            halves = F.avg_pool2d(x, 2) if depth else inputs.halved.to(dtype)
+            features = FeatureMap(halves)
         elif whole.encoder == "space_to_depth":
             features = FeatureMap(F.pixel_unshuffle(x, 2))
-        elif whole.encoder == "strided":
+        else:
             layer = weights(scope.scope("down"), x.shape[1], max(16, x.shape[1]), 3)
             y = yield from FeatureMap(x).convolved(*layer, "zeros")
             features = FeatureMap(y[..., ::2, ::2])
-        else:
-            raise InvalidOptionError(
-                f"expected encoder 'average', 'strided' or 'space_to_depth', got {whole.encoder!r}"
-            )
         for name in ("conv0", "conv1"):
             inner = scope.scope(name)
             width = min(_MOST_CHANNELS, stage.channels * 2 ** (depth + 1))
             layer = weights(inner, features.x.shape[1], width, 3)
             y = yield from features.convolved(*layer, "zeros")
-            features = yield from _normalise(batch_norm, inner, FeatureMap(F.leaky_relu(y, 0.2)))
+            features = yield from _normalise(batch_norm, inner, FeatureMap(F.leaky_relu_(y, 0.2)))
         halved.append(features)
     return features, halved
 
@@ -186,10 +194,9 @@ def _bottleneck(kind: str, parameters: Parameters, features: FeatureMap) -> Feat
     x = features.settled()
     if kind == "quantize":  # finite scalar quantisation, the simplest form of a VQ codebook
         return FeatureMap(torch.round(torch.tanh(x) * 3) / 3)
-    if kind == "noise":  # as the latents of a denoising model: a fixed draw, so renderings repeat
-        gains = parameters.drawn("latent gains", 1, x.shape[1], 1, 1, bound=0.4)
-        return FeatureMap(x + gains.to(x.dtype) * _noise_plane(parameters, x))
-    raise InvalidOptionError(f"expected bottleneck 'none', 'quantize' or 'noise', got {kind!r}")
+    # As the latents of a denoising model: a fixed draw, so renderings repeat.
+    gains = parameters.drawn("latent gains", 1, x.shape[1], 1, 1, bound=0.4)
+    return FeatureMap(x + gains.to(x.dtype) * _noise_plane(parameters, x))
 
 
 def _stage(
@@ -280,12 +287,8 @@ def _layer(
     if stage.order == "conv-norm-act":
         y = yield from features.convolved(*layer, stage.padding)
         return (yield from _normalise_and_activate(stage, parameters, FeatureMap(y)))
-    if stage.order == "norm-act-conv":
-        features = yield from _normalise_and_activate(stage, parameters, features)
-        return FeatureMap((yield from features.convolved(*layer, stage.padding)))
-    raise InvalidOptionError(
-        f"expected order 'conv-norm-act' or 'norm-act-conv', got {stage.order!r}"
-    )
+    features = yield from _normalise_and_activate(stage, parameters, features)
+    return FeatureMap((yield from features.convolved(*layer, stage.padding)))
 
 
 def _normalise_and_activate(
@@ -337,9 +340,6 @@ def _finish(kind: str, parameters: Parameters, y: Tensor) -> Tensor:
     if kind == "sharpen":
         amount = 0.3 + 1.5 * (parameters.drawn("amount", 1, bound=0.5) + 0.5)
         return y + amount * (y - F.avg_pool2d(pad(y, 1, "replicate"), 3, 1))
-    if kind == "filter":
-        taps = parameters.drawn("filter", 3, 1, 5, 5, bound=0.08)
-        return y + F.conv2d(
-            pad(y, 2, "replicate"), taps - taps.mean((2, 3), keepdim=True), groups=3
-        )
-    raise InvalidOptionError(f"expected finish 'none', 'sharpen' or 'filter', got {kind!r}")
+    taps = parameters.drawn("filter", 3, 1, 5, 5, bound=0.08)
+    taps = taps - taps.mean((2, 3), keepdim=True)
+    return y + F.conv2d(pad(y, 2, "replicate"), taps, groups=3)

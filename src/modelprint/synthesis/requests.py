@@ -26,7 +26,6 @@ from modelprint.kernels.fused_layer import (
     FusedLayer,
     fast_pointwise,
     fused_layer_reference,
-    pad,
     run_layers,
     supported,
 )
@@ -66,17 +65,19 @@ class Transposed:
 
 @dataclass(frozen=True, eq=False)
 class ToPictures:
-    """A convolution to three channels, of the features replicated beyond the border.
+    """A convolution of features and tone to three channels, replicated beyond the border.
 
     Args:
-        x: ``(K, C, H, W)``.
-        weight: ``(3, C, k, k)``, k odd.
+        features: ``(K, C, H, W)``, float32 or bfloat16.
+        tone: ``(K, 3, H, W)``, of the dtype of ``weight``.
+        weight: ``(3, C + 3, k, k)``, k odd.
         bias: ``(3,)``.
 
     The answer is ``(K, 3, H, W)``.
     """
 
-    x: Tensor
+    features: Tensor
+    tone: Tensor
     weight: Tensor
     bias: Tensor
 
@@ -142,7 +143,31 @@ def _pictures(asked: Sequence[ToPictures], backend: str) -> list[Tensor]:
 
 
 def _as_layer(request: ToPictures) -> FusedLayer:
-    return FusedLayer(request.x, request.weight, request.bias, padding="replicate")
+    x = torch.cat([request.features.to(request.tone.dtype), request.tone], 1)
+    return FusedLayer(x, request.weight, request.bias, padding="replicate")
+
+
+def joined(features: Tensor, tone: Tensor, margin_px: int) -> Tensor:
+    """What ``ToPictures`` reads: features and tone side by side, replicated beyond the border.
+
+    Written once, where a conversion, a concatenation and a padding would each write it anew.
+
+    Returns:
+        ``(K, C + 3, H + 2 margin, W + 2 margin)``, of the dtype of ``tone``, channels-last.
+    """
+    (K, C, H, W), m = features.shape, margin_px
+    y = torch.empty(
+        (K, C + tone.shape[1], H + 2 * m, W + 2 * m),
+        dtype=tone.dtype,
+        device=tone.device,
+        memory_format=torch.channels_last,
+    )
+    rows = y[:, :, m : m + H]
+    rows[:, :C, :, m : m + W], rows[:, C:, :, m : m + W] = features, tone
+    if m:
+        rows[..., :m], rows[..., -m:] = rows[..., m : m + 1], rows[..., -m - 1 : -m]
+        y[:, :, :m], y[:, :, -m:] = y[:, :, m : m + 1], y[:, :, -m - 1 : -m]
+    return y
 
 
 def to_pictures(request: ToPictures) -> Tensor:
@@ -152,14 +177,15 @@ def to_pictures(request: ToPictures) -> Tensor:
     neighbouring pixels are computed as the 12 channels of a convolution of stride 4: half the time
     on a CPU with AVX-512 (3x3, 35 channels).
     """
-    x, weight, kernel = request.x, request.weight, request.weight.shape[-1]
-    K, C, H, W = x.shape
-    if x.device.type != "cpu" or kernel == 1 or W % 4:
+    weight, kernel = request.weight, request.weight.shape[-1]
+    K, _, H, W = request.tone.shape
+    C = weight.shape[1]
+    if weight.device.type != "cpu" or kernel == 1 or W % 4:
         return fused_layer_reference(_as_layer(request))
     wide = weight.new_zeros(4, 3, C, kernel, kernel + 3)
     for number in range(4):
         wide[number, :, :, :, number : number + kernel] = weight
-    padded = pad(x, kernel // 2, "replicate")
+    padded = joined(request.features, request.tone, kernel // 2)
     y = F.conv2d(padded, wide.view(12, C, kernel, kernel + 3), request.bias.repeat(4), (1, 4))
     # In channels-last order the 12 numbers are those of four pixels side by side.
     return y.permute(0, 2, 3, 1).reshape(K, H, W, 3).permute(0, 3, 1, 2)

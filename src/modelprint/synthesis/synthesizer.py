@@ -82,10 +82,13 @@ class ModelSynthesizer:
             first: Index of the first one. Model i is the same whatever n and first are.
 
         Raises:
-            InvalidOptionError: ``n`` below 1 or ``first`` below 0.
+            InvalidOptionError: ``n`` below 1, ``first`` below 0, or one that is no whole number.
         """
-        if n < 1 or first < 0:
-            raise InvalidOptionError(f"expected n >= 1 and first >= 0, got n={n}, first={first}")
+        whole = isinstance(n, SupportsIndex) and isinstance(first, SupportsIndex)
+        if not whole or n < 1 or first < 0:
+            raise InvalidOptionError(
+                f"expected whole numbers n >= 1 and first >= 0, got n={n!r}, first={first!r}"
+            )
         return [
             ModelSpec(self.space.name, self.seed, index, self._architecture(index))
             for index in range(first, first + n)

@@ -40,8 +40,7 @@ def fused_layer_torch(layer: FusedLayer) -> Tensor:
     if layer.upsampler == "nearest":
         if layer.weight.shape[-1] == 1:
             return upsample(F.conv2d(x, layer.weight, layer.bias), "nearest")
-        # Sums of weights would be rounded once more in a shorter type.
-        if mode(layer) == PHASES and x.device.type == "cpu" and x.dtype != torch.bfloat16:
+        if mode(layer) == PHASES and x.device.type == "cpu":
             return _convolve_by_phases(x, layer)
     return _convolve(upsample(x, layer.upsampler), layer)
 
@@ -117,7 +116,9 @@ def _convolve_by_phases(x: Tensor, layer: FusedLayer) -> Tensor:
     transposed convolution of stride 2, whose kernel is one tap longer.
     """
     weight, kernel = layer.weight, layer.weight.shape[-1]
-    taps = weight.flatten(2) @ _sums_of_taps(kernel).to(weight.dtype)
+    # Sums are exact enough, and rounded once, in float32 or better.
+    exact = torch.promote_types(weight.dtype, torch.float32)
+    taps = (weight.flatten(2).to(exact) @ _sums_of_taps(kernel).to(exact)).to(weight.dtype)
     taps = taps.view(*weight.shape[:2], kernel + 1, kernel + 1).transpose(0, 1)
     padding = effective_padding(layer)
     margin = 0 if padding == "zeros" else (kernel // 2 + 1) // 2
