@@ -48,7 +48,8 @@ def real(record: Mapping[str, Any]) -> str:
     return (
         f"On {len(data['models'])} real generators ({data['images']} images) and "
         f"{data['photographs']} photographs that took no part in training, test images clean or "
-        f"processed; 95 % intervals by bootstrap over models:\n\n{rows}"
+        f"processed, commit {str(record['environment']['git_commit'])[:12]}; 95 % intervals by "
+        f"bootstrap over models:\n\n{rows}"
     )
 
 
@@ -148,8 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             card = model_card(extractor, pages.read_record(options.figures))
         if extractor.digest not in card or "<!-- table: real -->" not in card:
             raise InvalidOptionError(
-                f"{PAGE.name}: expected the card of the weights {extractor.digest[:12]} with places "
-                "for tables; pass --figures with figures.json of the training run to write it anew."
+                f"{PAGE.name}: expected the card of the weights {extractor.digest[:12]} with "
+                "places for tables; pass --figures with figures.json of the training run to write "
+                "it anew."
             )
         PAGE.write_text(pages.refreshed(card, TABLES), encoding="utf-8")
     except (ModelprintError, OSError) as error:

@@ -113,7 +113,7 @@ def _given(what: str, rows: list[dict[str, Any]]) -> str:
                 r["given_to"],
                 str(r["answers"]),
                 str(r["of"]),
-                f"{r['images'] / r['of']:.2f}",
+                f"{r['answers'] / r['of']:.2f}",
             ]
             for r in rows
         ),

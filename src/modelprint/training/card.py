@@ -30,19 +30,17 @@ extractor = modelprint.FingerprintExtractor.from_pretrained("this folder or repo
 
 ## Intended use
 
-For researchers and investigators who have ten or so images of each model in question: enroll them, then
-ask which of the models, if any, made another image, or whether two images have one maker. An answer is
-a lead, to be weighed together with other evidence.
+For researchers and investigators who have ten or so images of each model in question: enroll them,
+then ask which of the models, if any, made another image, or whether two images have one maker. An
+answer is a lead, to be weighed together with other evidence.
 
-Not for deciding about people without an expert, not for moderation without a person, and not for telling
-generated images from photographs: "unknown" says only that no enrolled model was recognised.
+Not for deciding about people without an expert, not for moderation without a person, and not for
+telling generated images from photographs: "unknown" says only that no enrolled model was
+recognised.
 
 ## Data
 
 No image of a real generator. {photographs}
-
-<!-- table: photographs -->
-<!-- end -->
 
 ## Figures
 
@@ -61,23 +59,31 @@ does, with images of generators that took no part.
 
 <!-- table: failing -->
 
-Not measured: `python -m benchmarks.failures --weights THIS_FOLDER --data FOLDER --out DIR` shows which
-models are missed or taken for each other.
+Not measured: `python -m benchmarks.failures --weights THIS_FOLDER --data FOLDER --out DIR` shows
+which models are missed or taken for each other.
 
 <!-- end -->
 
 ## Limits
 
-A match is evidence, not proof: fingerprints can be removed and forged, and who has these weights can do
-either without a visible change. "Unknown" does not mean that an image is a photograph. Compression,
-resizing and blur weaken a fingerprint; images that are small or nearly flat carry little of it. Models
-that share their last layers, such as fine-tunes of one autoencoder, can be close to indistinguishable.
-The false-positive rate of the decisions is calibrated on synthetic models and can differ on real ones.
+A match is evidence, not proof: fingerprints can be removed and forged, and who has these weights
+can do either without a visible change. "Unknown" does not mean that an image is a photograph.
+Compression, resizing and blur weaken a fingerprint; images that are small or nearly flat carry
+little of it. Models that share their last layers, such as fine-tunes of one autoencoder, can be
+close to indistinguishable. The false-positive rate of the decisions is calibrated on synthetic
+models and can differ on real ones.
 """
 
 _PHOTOGRAPHS = """\
-The photographs serve twice: models render them, and what they vary in is
-divided out. The weights hold second-order statistics of them, no picture."""
+Photographs serve twice: the synthetic models render
+them, and what they vary in is divided out. The weights hold second-order statistics of them, and no
+picture.
+
+<!-- table: photographs -->
+
+Whose they are and under which licences, only who trained these weights can say.
+
+<!-- end -->"""
 
 
 def model_card(extractor: FingerprintExtractor, figures: Mapping[str, float]) -> str:
