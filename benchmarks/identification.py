@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.draws import Draw
 from benchmarks.figures import Figure, measure, ratio
 from benchmarks.folder import PHOTOGRAPH
-from modelprint.answers.rules import decide_identity
+from modelprint.answers.rules import IdentityVerdict, decide_identity
 from modelprint.answers.usability import Problem
 from modelprint.metrics.scores import top_k_hits, wins
 from modelprint.reference import Reference
@@ -158,8 +158,11 @@ class _OpenSetDraw:
         correct = best == model_of
         accepted = np.array(
             [
-                _is_match(row, int(side), problem, gallery, enrolled)
-                for row, side, problem in zip(scores, side_px, problems, strict=True)
+                verdict is not None and verdict.decision == "match"
+                for verdict in (
+                    verdict_of(row, int(side), problem, gallery, enrolled)
+                    for row, side, problem in zip(scores, side_px, problems, strict=True)
+                )
             ]
         )
         G = int(group.max()) + 1
@@ -184,21 +187,31 @@ class _OpenSetDraw:
         )
 
 
-def _is_match(
+def verdict_of(
     scores: Floats,
     side_px: int,
     problem: Problem | None,
     gallery: Reference,
     enrolled: int,
-) -> bool:
-    """Whether `Gallery.identify` would name a model, given the scores of its enrolled models."""
+) -> IdentityVerdict | None:
+    """What `Gallery.identify` would decide, given the scores of its enrolled models.
+
+    Args:
+        scores: (G,) of the image against each.
+        side_px: the image's smaller side.
+        problem: why it cannot be judged, if so.
+        gallery: what it was compared with.
+        enrolled: images behind each template.
+
+    Returns:
+        None without a calibration.
+    """
     calibration = gallery.calibration
     if calibration is None:
-        return False
-    verdict = decide_identity(
+        return None
+    return decide_identity(
         gallery.rank_models(scores.tolist(), side_px),
         fpr=calibration.default_fpr,
         finest_p=calibration.finest_p(enrolled, side_px),
         unusable=problem,
     )
-    return verdict.decision == "match"

@@ -1,23 +1,19 @@
 """Put measured figures into docs/limitations.md: `python -m benchmarks.limitations`.
 
-The tables between the marks `<!-- table: NAME -->` and `<!-- end -->` are written anew from the
-files in benchmarks/results that `benchmarks.attacks` and `benchmarks.quality` make.
+The tables are those of the files in benchmarks/results that `benchmarks.attacks` and
+`benchmarks.quality` make.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from benchmarks import attack_report
+from benchmarks import attack_report, pages
 from benchmarks.report import REPOSITORY, markdown_table
 
 PAGE = REPOSITORY / "docs" / "limitations.md"
-RESULTS = REPOSITORY / "benchmarks" / "results"
-_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def processing(record: Mapping[str, Any]) -> str:
@@ -39,26 +35,15 @@ def attacks(record: Mapping[str, Any]) -> str:
     return f"{attack_report.table(record)}\n\n{before[0].upper()}{before[1:]}"
 
 
-TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+TABLES: dict[str, tuple[str, pages.Table]] = {
     "processing": ("quality.json", processing),
     "attacks": ("attacks.json", attacks),
 }
 
 
-def refreshed(page: str) -> str:
-    """The page with its tables as the results have them."""
-
-    def table(found: re.Match[str]) -> str:
-        file, written = TABLES[found[2]]
-        record = json.loads((RESULTS / file).read_text(encoding="utf-8"))
-        return f"{found[1]}\n{written(record)}\n\n{found[3]}"
-
-    return _TABLE.sub(table, page)
-
-
 def main() -> int:
     """Write the page anew."""
-    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    pages.refresh(PAGE, TABLES)
     return 0
 
 

@@ -160,7 +160,7 @@ def _identification(
     figures: Figures = {}
     for size in plan.gallery_sizes:
         wholes = [draw.gallery(folder, embedder, reference, size) for draw in draws]
-        scores = [_scores(whole, test.fingerprints) for whole in wholes]
+        scores = [scores_of(whole, test.fingerprints) for whole in wholes]
         figures[f"top1_{size}"] = top1(
             scores, draws, folder.model_of, everyone, resamples=plan.resamples
         )
@@ -174,7 +174,7 @@ def _identification(
             galleries = [
                 draw.gallery(folder, embedder, reference, size, ~draw.left_out) for draw in draws
             ]
-            halves = [_scores(gallery, test.fingerprints) for gallery in galleries]
+            halves = [scores_of(gallery, test.fingerprints) for gallery in galleries]
             figures |= open_set(
                 halves,
                 draws,
@@ -220,6 +220,6 @@ def _subset(folder: BenchmarkFolder) -> list[int]:
     return found if len(found) > 1 else []
 
 
-def _scores(gallery: Reference, test: Tensor) -> Floats:
+def scores_of(gallery: Reference, test: Tensor) -> Floats:
     """Scores (N, L) of test images against the models of a gallery, as it would give them."""
     return gallery.score(test, gallery.index.templates.fingerprints).double().numpy()
