@@ -8,9 +8,9 @@ unknown ones are refused, and files are bounded before they are read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from modelprint.errors import (
 MODEL, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
 CARD = "README.md"
 REQUIRED = (MODEL, CONFIG, CALIBRATION)
+WHOLE = (*REQUIRED, CARD)
 _MOST_JSON_BYTES = 4 * 2**20
 _MOST_MODEL_BYTES = 2 * 2**30
 
@@ -49,13 +50,16 @@ class WeightsFolder:
     card: str
 
 
-def find_weights(source: str | Path | None, revision: str | None) -> Path:
+def find_weights(
+    source: str | Path | None, revision: str | None, *, files: Sequence[str] = WHOLE
+) -> Path:
     """The folder that ``source`` names.
 
     Args:
         source: ``None`` for the weights in the package, a folder, or a hub repository
             ``"owner/name"``.
         revision: Branch, tag or commit of a hub repository.
+        files: Names or patterns of what is downloaded from a hub repository, and nothing else.
 
     Raises:
         WeightsNotFoundError: No such folder, repository or revision.
@@ -68,7 +72,7 @@ def find_weights(source: str | Path | None, revision: str | None) -> Path:
             f"{revision!r}: only hub repositories 'owner/name' have revisions"
         )
     if source is None:
-        return Path(str(files("modelprint") / "pretrained"))
+        return Path(str(resources.files("modelprint") / "pretrained"))
     if Path(source).is_dir():
         return Path(source)
     name = str(source)
@@ -77,15 +81,13 @@ def find_weights(source: str | Path | None, revision: str | None) -> Path:
             f"expected a weights folder or a hub repository 'owner/name', got {name!r}, "
             "which is not a folder; check the path"
         )
-    return _download(name, revision)
+    return _download(name, revision, files)
 
 
-def _download(repository: str, revision: str | None) -> Path:
+def _download(repository: str, revision: str | None, files: Sequence[str]) -> Path:
     wanted = repository if revision is None else f"{repository} at {revision}"
     try:
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=[*REQUIRED, CARD])
-        )
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=[*files]))
     except HFValidationError as error:
         raise WeightsNotFoundError(
             f"expected a folder or a hub repository 'owner/name', got {repository!r}: {error}"
@@ -134,8 +136,8 @@ def read_weights(folder: Path) -> WeightsFolder:
     card = folder / CARD
     return WeightsFolder(
         tensors,
-        _read_json(folder / CONFIG),
-        _read_json(folder / CALIBRATION),
+        read_json(folder / CONFIG),
+        read_json(folder / CALIBRATION),
         _bounded(card, _MOST_JSON_BYTES).decode("utf-8", "replace") if card.is_file() else "",
     )
 
@@ -160,7 +162,12 @@ def _bounded(path: Path, most_bytes: int) -> bytes:
     return path.read_bytes()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a few megabytes at most.
+
+    Raises:
+        InvalidWeightsError: The file is too large, or not a JSON object.
+    """
     try:
         content = json.loads(_bounded(path, _MOST_JSON_BYTES))
     except (ValueError, RecursionError) as error:
