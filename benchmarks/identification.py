@@ -88,7 +88,7 @@ def open_set(
     group[model_of == PHOTOGRAPH] = L + np.arange(photographs)
     kinds = [L, photographs] if photographs else [L]
     parts = [
-        _OpenSetDraw.of(table, draw, model_of, group, side_px, problems, gallery, enrolled)
+        OpenSetDraw.of(table, draw, model_of, group, side_px, problems, gallery, enrolled)
         for table, draw, gallery in zip(scores, draws, galleries, strict=True)
     ]
 
@@ -125,7 +125,7 @@ def open_set(
 
 
 @dataclass(frozen=True)
-class _OpenSetDraw:
+class OpenSetDraw:
     """Counts of one draw by group: the L models, then each photograph.
 
     `outscored[g, h]` is the number of pairs of a correctly identified image of g and an unknown
@@ -150,7 +150,7 @@ class _OpenSetDraw:
         problems: Sequence[Problem | None],
         gallery: Reference,
         enrolled: int,
-    ) -> _OpenSetDraw:
+    ) -> OpenSetDraw:
         enrolled_models = np.flatnonzero(~draw.left_out)
         best, top = enrolled_models[scores.argmax(axis=1)], scores.max(axis=1)
         is_known = draw.tested & np.isin(model_of, enrolled_models)

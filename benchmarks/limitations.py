@@ -7,17 +7,16 @@ files in benchmarks/results that `benchmarks.attacks` and `benchmarks.quality` m
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks import attack_report
+from benchmarks.pages import with_tables
 from benchmarks.report import REPOSITORY, markdown_table
 
 PAGE = REPOSITORY / "docs" / "limitations.md"
 RESULTS = REPOSITORY / "benchmarks" / "results"
-_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def processing(record: Mapping[str, Any]) -> str:
@@ -47,13 +46,11 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
 
 def refreshed(page: str) -> str:
     """The page with its tables as the results have them."""
-
-    def table(found: re.Match[str]) -> str:
-        file, written = TABLES[found[2]]
-        record = json.loads((RESULTS / file).read_text(encoding="utf-8"))
-        return f"{found[1]}\n{written(record)}\n\n{found[3]}"
-
-    return _TABLE.sub(table, page)
+    written = {
+        name: table(json.loads((RESULTS / file).read_text(encoding="utf-8")))
+        for name, (file, table) in TABLES.items()
+    }
+    return with_tables(page, written)
 
 
 def main() -> int:
