@@ -1,8 +1,9 @@
 """How well fingerprints tell real generators apart: `python -m benchmarks.quality --data FOLDER`.
 
 Prints tables of the figures that `benchmarks.protocol` defines, for the shipped weights and for
-baselines without training; `--baseline NAME=FOLDER` adds any other weights folder. `--json` writes
-the same figures with the machine, versions, commit and digests that they belong to.
+baselines without training; `--baseline NAME=FOLDER` adds any other weights folder, `--clip SOURCE`
+a CLIP checkpoint. `--json` writes the same figures with the machine, versions, commit and digests
+that they belong to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.baselines import LogSpectrum
+from benchmarks.clip_option import add_clip, clip_embedders
 from benchmarks.conditions import CLEAN
 from benchmarks.folder import BenchmarkFolder, facts
 from benchmarks.protocol import Figures, Plan, evaluate
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The folder is read first: a wrong path shows before weights are loaded or fetched.
         folder = BenchmarkFolder.open(options.data, least_images=options.enrolled + 1)
         embedders = _embedders(options.weights, options.baseline, options.device)
+        embedders |= clip_embedders(options)
         results: dict[str, dict[str, Figures]] = {}
         for name, embedder in embedders.items():
             results[name] = evaluate(embedder, folder, plan, log=partial(_log, name))
@@ -64,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, required=True, help="folder with images/<model>/ and real/")
     add("--weights", metavar="FOLDER", help="instead of the weights in the package")
     add("--baseline", action="append", default=[], metavar="NAME=FOLDER", help="more weights")
+    add_clip(parser)
     add("--json", type=Path, metavar="PATH", help="write figures and what they belong to")
     add("--enrolled", type=int, default=10, metavar="N", help="images enrolled for each model")
     add("--device", help="where weights run (default: the GPU if there is one)")

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import tiny_clip
 from fakes import picture
 from PIL import Image
 
@@ -21,7 +22,7 @@ PROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """What the pages talk of: samples of two models, suspects, an inbox, photographs, weights."""
+    """What the pages talk of: samples of two models, suspects, an inbox, photographs, a CLIP."""
     monkeypatch.chdir(tmp_path)
     images = {
         **{f"samples/sdxl/{i:02d}.png": (1, i) for i in range(4)},
@@ -37,6 +38,8 @@ def folder(tmp_path, monkeypatch):
     for name, (model, number) in images.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(model, number, 96)).save(name)
+
+    tiny_clip.write(Path("clip-vit-large-patch14-336"))
 
     def train(config, out, *, workers=2):
         """Real training takes hours; that the configuration is accepted is what pages promise."""

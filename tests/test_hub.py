@@ -87,6 +87,11 @@ def test_nothing_but_the_four_files_is_ever_downloaded(hub):
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {*REQUIRED, CARD}
 
 
+def test_other_files_can_be_asked_for_and_nothing_else_comes(hub):
+    find_weights(NAME, None, files=("config.json", "model*.safetensors"))
+    assert hub.downloads() == {MODEL, "config.json"}
+
+
 def test_a_cached_repository_is_not_downloaded_again(hub):
     load()
     hub.requests.clear()

@@ -53,6 +53,8 @@ USED = (
     "extractor",
     # fingerprints become a gallery, and a gallery answers
     "embedder",
+    "backends",
+    "backends.clip",
     "records",
     "lineage",
     "index",

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny_clip
 import torch
 from PIL import Image
 from quality_oracle import (
@@ -132,10 +133,11 @@ def test_command_prints_tables_and_writes_json(path, tmp_path, monkeypatch, caps
     monkeypatch.setattr(quality, "FingerprintExtractor", FakeExtractor)
     target = tmp_path / "quality.json"
     options = ["--data", str(path), "--enrolled", "4", "--quick", "--json", str(target)]
-    assert quality.main([*options, "--baseline", "paper=some/folder"]) == 0
+    clip = ["--clip", str(tiny_clip.write(tmp_path / "clip")), "--clip-layer", "2"]
+    assert quality.main([*options, "--baseline", "paper=some/folder", *clip]) == 0
     out = capsys.readouterr().out
     record = json.loads(target.read_text())
-    names = ["modelprint", "log-spectrum", "log-spectrum-strong", "paper"]
+    names = ["modelprint", "log-spectrum", "log-spectrum-strong", "paper", "clip-layer-2"]
     assert list(record["embedders"]) == names
     paper = record["embedders"]["paper"]
     assert paper["digest"] == hashlib.sha256(b"some/folder").hexdigest()
@@ -169,6 +171,8 @@ def test_command_prints_tables_and_writes_json(path, tmp_path, monkeypatch, caps
         (["--enrolled", "4", "--baseline", "log-spectrum=x"], "a name of its own"),
         (["--enrolled", "0"], "--enrolled: expected 1 or more"),
         (["--enrolled", "40"], "expected 41 images"),
+        (["--enrolled", "4", "--clip-layer", "2"], "--clip-layer: expected --clip"),
+        (["--enrolled", "4", "--clip", "nowhere"], "not a folder"),
         (["--json", "nowhere/quality.json"], "no folder nowhere"),
     ],
 )

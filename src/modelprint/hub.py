@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ REQUIRED = (MODEL, CONFIG, CALIBRATION)
 DIGESTS = "sha256"
 _DIGESTED = (MODEL, CALIBRATION)
 _WITHOUT_DIGESTS = 1
+WHOLE = (*REQUIRED, CARD)
 _MOST_JSON_BYTES = 4 * 2**20
 _MOST_MODEL_BYTES = 2 * 2**30
 
@@ -59,13 +60,16 @@ class WeightsFolder:
     card: str
 
 
-def find_weights(source: str | Path | None, revision: str | None) -> Path:
+def find_weights(
+    source: str | Path | None, revision: str | None, *, files: Sequence[str] = WHOLE
+) -> Path:
     """The folder that ``source`` names.
 
     Args:
         source: ``None`` for the weights in the package, a folder, or a hub repository
             ``"owner/name"``.
         revision: Branch, tag or commit of a hub repository.
+        files: Names or patterns of what is downloaded from a hub repository, and nothing else.
 
     Raises:
         WeightsNotFoundError: No such folder, repository or revision.
@@ -78,7 +82,7 @@ def find_weights(source: str | Path | None, revision: str | None) -> Path:
             f"{revision!r}: only hub repositories 'owner/name' have revisions"
         )
     if source is None:
-        return Path(str(files("modelprint") / "pretrained"))
+        return Path(str(resources.files("modelprint") / "pretrained"))
     if Path(source).is_dir():
         return Path(source)
     name = str(source)
@@ -87,15 +91,13 @@ def find_weights(source: str | Path | None, revision: str | None) -> Path:
             f"expected a weights folder or a hub repository 'owner/name', got {name!r}, "
             "which is not a folder; check the path"
         )
-    return _download(name, revision)
+    return _download(name, revision, files)
 
 
-def _download(repository: str, revision: str | None) -> Path:
+def _download(repository: str, revision: str | None, files: Sequence[str]) -> Path:
     wanted = repository if revision is None else f"{repository} at {revision}"
     try:
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=[*REQUIRED, CARD])
-        )
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=[*files]))
     except HFValidationError as error:
         raise WeightsNotFoundError(
             f"expected a folder or a hub repository 'owner/name', got {repository!r}: {error}"
@@ -203,6 +205,15 @@ def _bounded(path: Path, most_bytes: int) -> bytes:
         return read_bounded(path, most_bytes)
     except OSError as error:
         raise InvalidWeightsError(f"{error}; it is not a file of ours") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a few megabytes at most.
+
+    Raises:
+        InvalidWeightsError: The file cannot be read, is too large, or no JSON object.
+    """
+    return _json(path, _bounded(path, _MOST_JSON_BYTES))
 
 
 def _json(path: Path, text: bytes) -> dict[str, Any]:
