@@ -160,7 +160,8 @@ def _tails(residual: Tensor) -> Tensor:
 
 def _patterns(residual: Tensor) -> Tensor:
     """Frequencies of ternary patterns, ``(N, 10, 27)``: along 3 directions, and over channels."""
-    ternary = (residual > _TERNARY).int() - (residual < -_TERNARY).int() + 1
+    # Bytes, which hold all codes: memory is what this waits for.
+    ternary = (residual > _TERNARY).to(torch.int8) - (residual < -_TERNARY).to(torch.int8) + 1
     height, width = ternary.shape[-2:]
     codes = []
     for dy, dx in _STEPS:
@@ -176,7 +177,7 @@ def _patterns(residual: Tensor) -> Tensor:
 
 def _histogram(code: Tensor) -> Tensor:
     """Share of each of 27 codes in ``(N, C, P)``, ``(N, C, 27)``."""
-    rows = torch.arange(code.shape[0] * code.shape[1], dtype=code.dtype, device=code.device)
+    rows = torch.arange(code.shape[0] * code.shape[1], dtype=torch.int32, device=code.device)
     offset = rows.view(*code.shape[:2], 1) * 27
     counts = torch.bincount((code + offset).flatten(), minlength=27 * len(rows))
     return counts.view(*code.shape[:2], 27).float() / code.shape[2]
