@@ -35,9 +35,10 @@ def subband_energy(crops: Tensor) -> Tensor:
     """
     n = len(crops)
     filters, bands = _filters().to(crops.device), _bands().to(crops.device)
+    planes = crops.reshape(n * _CHANNELS, 1, *crops.shape[2:])
     parts = [
         bands @ F.conv2d(part, filters, stride=_STRIDE).abs_().flatten(2)
-        for part in crops.reshape(n * _CHANNELS, 1, *crops.shape[2:]).split(_AT_ONCE)
+        for part in torch.split(planes, _AT_ONCE)
     ]
     energy = torch.log(torch.cat(parts) + _EPS)
     energy = energy.view(n, -1, energy.shape[-1])
