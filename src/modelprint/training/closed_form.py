@@ -87,12 +87,12 @@ def whiten(
     moment = between.T @ between
     # Among whitened directions, those in which models differ most come last from eigh.
     spread, directions = torch.linalg.eigh(moment)
-    spread, directions = spread.flip(0)[: config.dim], directions.flip(1)[:, : config.dim]
+    spread, directions = spread.flip(0), directions.flip(1)
     # Where models differ more than is usual a difference says more, so it counts for more. The
     # root of the root of the variance: in full, a few directions would be all that counts.
-    usual = spread[: min(len(clean), config.dim)].median()
+    usual = spread[: len(clean)].median()
     gains = (spread / usual).clamp(min=1) ** 0.25
-    backbone.projection = whitening @ (directions * gains)
+    backbone.projection = whitening @ (directions * gains)[:, : config.dim]
     return backbone
 
 
