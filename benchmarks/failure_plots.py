@@ -60,11 +60,14 @@ def spectra_plot(record: Mapping[str, Any], spectra: Spectra) -> Figure:
     """
     number = {name: m for m, name in enumerate(record["data"]["models"])}
     confused = [row for row in record["confused"] if row["model"] in number][:PAIRS]
-    ordered = sorted(record["models"], key=lambda name: record["models"][name]["matched"])
+    models = record["models"]
+    # A model that every draw left out has no share.
+    asked = [name for name in models if models[name]["matched"] is not None]
+    ordered = sorted(asked, key=lambda name: float(models[name]["matched"]))
     figure, alone = figure_and_axes(None)
     alone.remove()
     groups = [
-        ("Taken for another: these residual spectra look alike", confused, 3),
+        ("Taken most often for another, whose spectrum is in the second colour", confused, 3),
         ("Matched least", ordered[:MODELS], 3),
         ("Matched most", ordered[-MODELS:], 3),
     ]
@@ -74,7 +77,7 @@ def spectra_plot(record: Mapping[str, Any], spectra: Spectra) -> Figure:
     parts = figure.subfigures(len(groups), 1, height_ratios=rows)
     for part, (title, members, across), down in zip(parts, groups, rows, strict=True):
         part.suptitle(title)
-        panels = part.subplots(down, across, squeeze=False, sharex=True).ravel()
+        panels = part.subplots(down, across, squeeze=False).ravel()
         for ax in panels[len(members) :]:
             ax.set_axis_off()
         for ax, member in zip(panels, members, strict=False):

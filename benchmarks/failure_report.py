@@ -30,7 +30,7 @@ def models(record: Mapping[str, Any]) -> str:
         "spread_db": "spread, dB",
         "nearest_db": "nearest, dB",
     }
-    rows = sorted(record["models"].items(), key=lambda item: (item[1]["top1"], item[1]["matched"]))
+    rows = sorted(record["models"].items(), key=lambda item: float(item[1]["top1"]))
     decibels = ("spread_db", "nearest_db")
     return markdown_table(
         ["model", "images", *columns.values()],
