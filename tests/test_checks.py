@@ -85,5 +85,7 @@ def test_every_floor_but_that_of_torch_is_tested():
     users = project.partition("\ndependencies = ")[2].partition("[project.scripts]")[0]
     floors = dict(re.findall(r'"([a-z-]+)>=([0-9.]+)"', users))
     assert floors.pop("torch")
+    # Needs newer packages than our other floors; the floor is the only version that was tried.
+    assert floors.pop("transformers")
     assert len(floors) >= 7
     assert oldest() == sorted(f"{name}=={floor}" for name, floor in floors.items())
