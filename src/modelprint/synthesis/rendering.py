@@ -17,7 +17,7 @@ from modelprint.synthesis.requests import Steps
 from modelprint.synthesis.spec import ModelSpec
 
 # Features in bfloat16 are up to 3 grey levels off, 0.2 on average (space "paper", 128 px), and take
-# half of the time on a CPU with AMX, two thirds with AVX-512. Not the default: equal is better.
+# less time on CPUs that multiply it natively (AMX, AVX-512). Not the default: equal is better.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 # A map of 64 channels of so many pixels is 8 MB. Smaller parts cost more calls, larger ones more
