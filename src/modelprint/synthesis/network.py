@@ -121,8 +121,9 @@ def features_of(
         dtype: In which they are computed and returned.
     """
     whole, stages = architecture.whole, architecture.stages
-    for part in (whole, *stages):
-        _check(part)
+    _check(whole)
+    for stage in stages:
+        _check(stage)
     features, skips = yield from _encode(whole, stages, parameters, inputs, dtype)
     features = _bottleneck(whole.bottleneck, parameters, features)
     for layer in range(whole.trunk):

@@ -58,7 +58,7 @@ def rendered_by(
     few = K if runner.in_step else max(1, _THREAD_PIXELS // photos[0, 0].numel())
     size, dtype = (photos.shape[2], photos.shape[3]), PRECISIONS[precision]
     seen = {
-        stages: [photographs(part, stages) for part in photos.split(few)]
+        stages: [photographs(part, stages) for part in torch.split(photos, few)]
         for stages in {len(model.architecture.stages) for model in models}
     }
     starts: list[Callable[[], Steps[Tensor]]] = [
