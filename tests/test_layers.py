@@ -94,6 +94,7 @@ MADE = (
     # one operation to a folder, the plain PyTorch truth beside the kernel
     "kernels.backend",
     "kernels",
+    "kernels.grouping",
     "kernels.channel_moments.reference",
     "kernels.channel_moments.torch_path",
     "kernels.channel_moments.triton",

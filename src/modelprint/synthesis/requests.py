@@ -7,7 +7,6 @@ batching on the fly: Neubig, Goldberg and Dyer 2017, arXiv 1705.07860).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -29,6 +28,7 @@ from modelprint.kernels.fused_layer import (
     run_layers,
     supported,
 )
+from modelprint.kernels.grouping import by_group
 
 T = TypeVar("T")
 
@@ -108,14 +108,7 @@ def answer_all(requests: Sequence[Request], backend: str) -> list[Answer]:
         requests: Of any models.
         backend: ``"torch"`` or ``"triton"``.
     """
-    kinds: dict[type[Request], list[int]] = defaultdict(list)
-    for number, request in enumerate(requests):
-        kinds[type(request)].append(number)
-    answers: dict[int, Answer] = {}
-    for kind, numbers in kinds.items():
-        of_kind: list[Any] = [requests[number] for number in numbers]
-        answers.update(zip(numbers, _ANSWERS[kind](of_kind, backend), strict=True))
-    return [answers[number] for number in range(len(requests))]
+    return by_group(requests, type, lambda alike: _ANSWERS[type(alike[0])](alike, backend))
 
 
 def _layers(asked: Sequence[FusedLayer], backend: str) -> list[Tensor]:
@@ -192,15 +185,12 @@ def to_pictures(request: ToPictures) -> Tensor:
 
 
 def _solved(asked: Sequence[Equations], _: str) -> list[Tensor]:
-    together: dict[int, list[int]] = defaultdict(list)
-    for number, request in enumerate(asked):
-        together[len(request.gram)].append(number)
-    answers: dict[int, Tensor] = {}
-    for numbers in together.values():
-        factor = torch.linalg.cholesky(torch.stack([asked[n].gram for n in numbers]))
-        moments = torch.stack([asked[n].moments for n in numbers])
-        answers.update(zip(numbers, torch.cholesky_solve(moments, factor), strict=True))
-    return [answers[number] for number in range(len(asked))]
+    return by_group(asked, lambda request: len(request.gram), _solved_alike)
+
+
+def _solved_alike(asked: Sequence[Equations]) -> Sequence[Tensor]:
+    factor = torch.linalg.cholesky(torch.stack([request.gram for request in asked]))
+    return torch.cholesky_solve(torch.stack([r.moments for r in asked]), factor).unbind()
 
 
 _ANSWERS: dict[type[Request], Callable[[Any, str], Sequence[Answer]]] = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
 from modelprint.kernels.channel_moments.reference import Moments
 from modelprint.kernels.channel_moments.torch_path import channel_moments_torch
+from modelprint.kernels.grouping import by_group
 
 
 def channel_moments(maps: Sequence[Tensor], backend: str) -> list[Moments]:
@@ -33,11 +33,4 @@ def channel_moments(maps: Sequence[Tensor], backend: str) -> list[Moments]:
     # Imported here: modelprint works, and is imported, without Triton.
     from modelprint.kernels.channel_moments.triton import channel_moments_triton
 
-    together: dict[Hashable, list[int]] = defaultdict(list)
-    for number, x in enumerate(maps):
-        together[tuple(x.shape), x.dtype, x.device].append(number)
-    outputs: dict[int, Moments] = {}
-    for numbers in together.values():
-        results = channel_moments_triton([maps[number] for number in numbers])
-        outputs.update(zip(numbers, results, strict=True))
-    return [outputs[number] for number in range(len(maps))]
+    return by_group(maps, lambda x: (x.shape, x.dtype, x.device), channel_moments_triton)

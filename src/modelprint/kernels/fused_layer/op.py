@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from modelprint.errors import InvalidOptionError
 from modelprint.kernels.fused_layer.plan import channels_last, mode
 from modelprint.kernels.fused_layer.reference import PADDINGS, POINTWISE, UPSAMPLERS, FusedLayer
 from modelprint.kernels.fused_layer.torch_path import fused_layer_torch
+from modelprint.kernels.grouping import by_group
 
 _DTYPES = (torch.float32, torch.bfloat16)
 _WIDEST = 7
@@ -38,15 +38,7 @@ def run_layers(layers: Sequence[FusedLayer], backend: str) -> list[Tensor]:
     # Imported here: modelprint works, and is imported, without Triton.
     from modelprint.kernels.fused_layer.triton import fused_layers_triton
 
-    together: dict[Hashable, list[int]] = defaultdict(list)
-    for number, layer in enumerate(layers):
-        together[bucket(layer)].append(number)
-    outputs: list[Tensor | None] = [None] * len(layers)
-    for numbers in together.values():
-        results = fused_layers_triton([layers[number] for number in numbers])
-        for number, result in zip(numbers, results, strict=True):
-            outputs[number] = result
-    return [output for output in outputs if output is not None]
+    return by_group(layers, bucket, fused_layers_triton)
 
 
 def supported(layer: FusedLayer) -> bool:
