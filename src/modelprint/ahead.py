@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -16,6 +17,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
+# A thread that is inside native code when the interpreter goes away takes the process down with an
+# abort. What is begun takes milliseconds; more than this would be felt after Ctrl-C.
+_FAREWELL_S = 0.5
 
 
 def in_order(
@@ -29,7 +33,7 @@ def in_order(
     """`map(work, items)`, done ahead; an error comes in its turn, and ends it.
 
     Items are taken in the caller's thread. The threads are daemons: a program that ends, or is
-    interrupted, does not wait for them.
+    interrupted, waits half a second for them at most.
 
     Args:
         work: Called in other threads, several at a time.
@@ -69,7 +73,8 @@ class _Team(Generic[Item, Result]):
         self._changed = threading.Condition()
         self._window: deque[_Task[Item, Result]] = deque()  # all that were not taken
         self._waiting: deque[_Task[Item, Result]] = deque()  # those of them not begun
-        self._ready_size, self._threads, self._stopped = 0, 0, False
+        self._threads: list[threading.Thread] = []
+        self._ready_size, self._stopped = 0, False
 
     @property
     def pending(self) -> int:
@@ -82,9 +87,10 @@ class _Team(Generic[Item, Result]):
             self._window.append(task)
             self._waiting.append(task)
             self._changed.notify_all()
-        if self._threads < _THREADS:
-            self._threads += 1
-            threading.Thread(target=self._run, daemon=True).start()
+        if len(self._threads) < _THREADS:
+            thread = threading.Thread(target=self._run, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def take(self) -> Result:
         """The next result in order.
@@ -103,10 +109,15 @@ class _Team(Generic[Item, Result]):
         return task.result.pop()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and let what is begun end, for a moment."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        deadline = time.monotonic() + _FAREWELL_S
+        for thread in self._threads:
+            # A forgotten iterator is cleared away by whichever thread comes by.
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while True:
