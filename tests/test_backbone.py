@@ -5,6 +5,9 @@ import torch
 
 from modelprint.backbone import SpectrumResNet, WhitenedStatistics, build_backbone
 from modelprint.errors import InvalidOptionError
+from modelprint.extractor import bundled_extractor
+from modelprint.features.common_scale import shrunk
+from modelprint.features.recompression import recompressed
 from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.features.resnet import DEPTHS, ResNet
 from modelprint.residual import high_pass
@@ -15,9 +18,9 @@ def images(n: int, *size: int, seed: int = 0) -> torch.Tensor:
 
 
 def whitened() -> WhitenedStatistics:
-    backbone = WhitenedStatistics(5)
-    backbone.mean = residual_statistics(images(1, 32, 32, seed=1))[0]
-    backbone.deviation = tiny.numbers(statistics_count(), seed=2).abs() + 0.05
+    backbone = WhitenedStatistics(20)
+    backbone.mean = residual_statistics(images(2, 32, 32, seed=1))
+    backbone.deviation = tiny.numbers(2, statistics_count(), seed=2).abs() + 0.05
     backbone.projection = tiny.numbers(statistics_count(), 5, seed=3)
     return backbone.eval()
 
@@ -43,13 +46,37 @@ def test_a_row_depends_on_its_image_alone(make, size):
             torch.testing.assert_close(alone, together[number], atol=1e-3, rtol=1e-3)
 
 
-def test_whitened_statistics_are_a_clipped_standardisation_and_a_projection():
-    backbone, batch = whitened(), images(2, 40, 40)
-    statistics = residual_statistics(batch).double().numpy()
-    deviations = (statistics - backbone.mean.double().numpy()) / backbone.deviation.double().numpy()
+def part_by_hand(backbone: WhitenedStatistics, view: torch.Tensor, scale: int) -> np.ndarray:
+    statistics = residual_statistics(view).double().numpy()
+    mean, deviation = backbone.mean[scale].double(), backbone.deviation[scale].double()
+    deviations = (statistics - mean.numpy()) / deviation.numpy()
     assert np.abs(deviations).max() > 8
-    expected = np.clip(deviations, -8, 8) @ backbone.projection.double().numpy()
-    np.testing.assert_allclose(backbone(batch).numpy(), expected, rtol=1e-3, atol=1e-2)
+    part = np.clip(deviations, -8, 8) @ backbone.projection.double().numpy()
+    return part / np.linalg.norm(part, axis=1, keepdims=True)
+
+
+def test_a_fingerprint_has_a_part_of_the_image_two_of_copies_and_one_at_the_common_scale():
+    backbone, batch = whitened(), images(2, 100, 90)
+    own, at_75, at_90 = (
+        part_by_hand(backbone, view, 0)
+        for view in (batch, recompressed(batch, 75), recompressed(batch, 90))
+    )
+    small = part_by_hand(backbone, shrunk(batch, 64 / 90), 1)
+    alike = np.maximum((own * at_75).sum(1), (own * at_90).sum(1))
+    trust = 2.2 * np.clip((0.65 - alike) / 0.3, 0.25, 1)
+    expected = np.concatenate([trust[:, None] * own, at_75, at_90, 1.2 * small], 1)
+    np.testing.assert_allclose(backbone(batch).numpy(), expected, rtol=1e-3, atol=2e-3)
+
+
+def test_an_image_that_was_compressed_before_counts_for_less_than_its_copies():
+    backbone, batch = bundled_extractor().backbone, images(2, 128, 128)
+    side = backbone.dim // 4
+
+    def trust(pixels: torch.Tensor) -> torch.Tensor:
+        parts = backbone(pixels.to(next(backbone.buffers()).device)).view(2, 4, side).norm(dim=2)
+        return parts[:, 0] / parts[:, 1]
+
+    assert (trust(recompressed(batch, 85)) < 0.5 * trust(batch)).all()
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -102,9 +129,10 @@ def test_the_papers_resnet_has_the_size_of_resnet_50_without_its_classifier():
         ("whitened-statistics", {}, "dim: int, got {}"),
         ("whitened-statistics", {"dim": 4, "colour": 1}, "dim: int.*colour"),
         ("whitened-statistics", {"dim": "4"}, "dim: int, got"),
-        ("whitened-statistics", {"dim": 0}, "dim between 1 and"),
-        ("whitened-statistics", {"dim": -1}, "dim between 1 and"),
-        ("whitened-statistics", {"dim": 10**12}, "dim between 1 and"),
+        ("whitened-statistics", {"dim": 0}, "multiple of 4 between 4 and"),
+        ("whitened-statistics", {"dim": -4}, "multiple of 4 between 4 and"),
+        ("whitened-statistics", {"dim": 6}, "multiple of 4 .* got 6"),
+        ("whitened-statistics", {"dim": 10**12}, "multiple of 4 between 4 and"),
         ("spectrum-resnet", {"depth": 10, "width": 2}, "log: bool"),
         ("spectrum-resnet", {"depth": 10, "width": 2, "log": 1}, "log: bool"),
         ("spectrum-resnet", {"depth": 19, "width": 2, "log": True}, "depth in .*got 19"),

@@ -27,7 +27,7 @@ CONFIG = TrainingConfig(
     images_per_model=3,
     degraded_per_model=1,
     held_out_models=20,
-    dim=6,
+    dim=8,
     depth=10,
     width=4,
     steps=5,
@@ -48,8 +48,7 @@ def tiny_world(monkeypatch):
     count = -(-statistics_module.statistics_count() // EVERY)
     for module in ("backbone", "training.closed_form"):
         monkeypatch.setattr(f"modelprint.{module}.residual_statistics", few)
-    for module in ("backbone", "training.config"):
-        monkeypatch.setattr(f"modelprint.{module}.statistics_count", lambda: count)
+    monkeypatch.setattr("modelprint.backbone.statistics_count", lambda: count)
 
 
 def config_of(recipe: str) -> TrainingConfig:

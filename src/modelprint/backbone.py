@@ -8,13 +8,23 @@ from inspect import signature
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modelprint.errors import InvalidOptionError
+from modelprint.features.common_scale import common_scale, shrunk
 from modelprint.features.crops import crop_starts, cut
+from modelprint.features.recompression import recompressed
 from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.features.resnet import ResNet
 from modelprint.residual import high_pass
+
+# Parts of a whitened fingerprint: the image, two recompressed copies, one at the common scale.
+PARTS = 4
+AT_OWN_SCALE, AT_COMMON_SCALE = 0, 1
+_QUALITIES = (75, 90)
+_MOST_TRUST = 2.2
+_COMMON_SCALE_WEIGHT = 1.2
 
 
 class Backbone(nn.Module, ABC):
@@ -32,21 +42,27 @@ class Backbone(nn.Module, ABC):
 
 
 class WhitenedStatistics(Backbone):
-    """Residual statistics, standardised and whitened: a closed form, no gradient anywhere.
+    """Residual statistics of four views of an image, whitened: a closed form, no gradient anywhere.
 
     What differs between images of one model is noise to attribution. Dividing by its covariance
     makes a small but steady difference between models count more than a large accidental one (the
     idea of Fisher's discriminant and of WCCN in speaker recognition).
 
+    What happens to an image on its way changes its statistics, but a second time changes little: a
+    JPEG of a JPEG is nearly the same image. So two recompressed copies and one at a common scale
+    have a part of the fingerprint each. Recompressed and resized images meet their originals there.
+
     Args:
-        dim: Length D of the output.
+        dim: Length D of the output, of four parts of equal length.
 
     Attributes:
-        mean, deviation: ``(F,)`` of each statistic over synthetic images.
-        projection: ``(F, D)`` whitening, then the directions in which models differ most.
+        mean, deviation: ``(2, F)`` of each statistic over synthetic images: at their own scale, and
+            at the common one.
+        projection: ``(F, D / 4)`` whitening, then the directions in which models differ most.
 
     Raises:
-        InvalidOptionError: ``dim`` is below 1 or above the number F of statistics.
+        InvalidOptionError: ``dim`` is no multiple of 4, below 4, or above 4 F, F being the number
+            of statistics.
     """
 
     mean: Tensor
@@ -55,24 +71,57 @@ class WhitenedStatistics(Backbone):
     # Beyond eight deviations a statistic says "broken", not "how much".
     _CLIP = 8.0
 
-    def __init__(self, dim: int = 1408) -> None:
+    def __init__(self, dim: int = 5120) -> None:
         super().__init__()
-        if not 1 <= dim <= statistics_count():
-            raise InvalidOptionError(
-                f"expected dim between 1 and the {statistics_count()} statistics, got {dim}"
-            )
+        check_parts(dim)
         self.dim = dim
-        self.register_buffer("mean", torch.zeros(statistics_count()))
-        self.register_buffer("deviation", torch.ones(statistics_count()))
-        self.register_buffer("projection", torch.zeros(statistics_count(), dim))
+        self.register_buffer("mean", torch.zeros(2, statistics_count()))
+        self.register_buffer("deviation", torch.ones(2, statistics_count()))
+        self.register_buffer("projection", torch.zeros(statistics_count(), dim // PARTS))
 
     def forward(self, images: Tensor) -> Tensor:
         """See ``Backbone.forward``."""
-        return self.standardise(residual_statistics(images)) @ self.projection
+        own, *copies = (self._part(residual_statistics(view)) for view in own_scale_views(images))
+        scale = common_scale(*images.shape[-2:])
+        small = self._part(residual_statistics(shrunk(images, scale)), AT_COMMON_SCALE)
+        alike = torch.stack([(own * copy).sum(1, keepdim=True) for copy in copies]).amax(0)
+        return torch.cat([_trust(alike) * own, *copies, _COMMON_SCALE_WEIGHT * small], 1)
 
-    def standardise(self, statistics: Tensor) -> Tensor:
-        """``(..., F)`` statistics in deviations from the mean, clipped at 8."""
-        return ((statistics - self.mean) / self.deviation).clamp(-self._CLIP, self._CLIP)
+    def standardise(self, statistics: Tensor, scale: int = AT_OWN_SCALE) -> Tensor:
+        """``(..., F)`` statistics in deviations from the mean at a scale, clipped at 8."""
+        deviations = (statistics - self.mean[scale]) / self.deviation[scale]
+        return deviations.clamp(-self._CLIP, self._CLIP)
+
+    def _part(self, statistics: Tensor, scale: int = AT_OWN_SCALE) -> Tensor:
+        return F.normalize(self.standardise(statistics, scale) @ self.projection, dim=1)
+
+
+def own_scale_views(images: Tensor) -> list[Tensor]:
+    """The images as they are, and two recompressed copies, each ``(B, 3, H, W)``."""
+    return [images, *(recompressed(images, quality) for quality in _QUALITIES)]
+
+
+def check_parts(dim: int) -> None:
+    """Refuse a length that cannot be that of a ``WhitenedStatistics``.
+
+    Raises:
+        InvalidOptionError: See there.
+    """
+    if dim % PARTS or not PARTS <= dim <= PARTS * statistics_count():
+        raise InvalidOptionError(
+            f"expected dim to be a multiple of {PARTS} between {PARTS} and "
+            f"{PARTS * statistics_count()}, {PARTS} times the statistics of an image, got {dim}"
+        )
+
+
+def _trust(alike: Tensor) -> Tensor:
+    """Weight of an image as it is against its copies, by its cosine with the nearest copy.
+
+    An image that has never been compressed differs from its copies (0.3 is usual) and says more
+    than they do. One that hardly changes has been compressed before, which hides its maker. Set on
+    synthetic models and their degraded images.
+    """
+    return _MOST_TRUST * ((0.65 - alike) / 0.3).clamp(0.25, 1)
 
 
 class SpectrumResNet(Backbone):

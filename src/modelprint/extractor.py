@@ -28,7 +28,7 @@ from modelprint.scoring.comparison import Comparison, symmetric
 SCHEMA_VERSION = 2
 _READABLE_SCHEMAS = (1, 2)
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
-PREPROCESSING_VERSION = 2
+PREPROCESSING_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BINOMIAL = (1.0, 4.0, 6.0, 4.0, 1.0)
+from modelprint.features.box_filter import box_sum
+
+# Of the taps 1, 4, 6, 4, 1 of the blur, in both directions.
+_BINOMIAL_SUM = 16**2
 # Half a grey level: keeps flat crops, whose median residual is 0, from being blown up to noise.
 _FLOOR = 0.5 / 255
 _AROUND_PX = 9
@@ -35,13 +38,13 @@ def high_pass(channels: Tensor) -> Tensor:
     Returns:
         ``(B, C, H, W)`` float32.
     """
-    c = channels.shape[1]
-    taps = channels.new_tensor(_BINOMIAL) / sum(_BINOMIAL)
-    row = taps.view(1, 1, 1, 5).expand(c, -1, -1, -1)
-    column = row.transpose(2, 3)
-    padded = F.pad(channels, (2, 2, 2, 2), mode="reflect")
-    blurred = F.conv2d(F.conv2d(padded, row, groups=c), column, groups=c)
-    return channels - blurred
+    blurred = F.pad(channels, (2, 2, 2, 2), mode="reflect")
+    for axis in (-2, -1):
+        # As shifted slices, which on a CPU are several times faster than a grouped convolution.
+        length = blurred.shape[axis] - 4
+        taps = [blurred.narrow(axis, start, length) for start in range(5)]
+        blurred = 4 * (taps[1] + taps[3]) + 6 * taps[2] + taps[0] + taps[4]
+    return channels - blurred / _BINOMIAL_SUM
 
 
 def even_out(residual: Tensor) -> Tensor:
@@ -56,8 +59,16 @@ def even_out(residual: Tensor) -> Tensor:
     Returns:
         ``(B, C, H, W)`` float32.
     """
-    energy = F.avg_pool2d(residual.square(), _AROUND_PX, 1, _AROUND_PX // 2, False, False)
-    return residual / torch.sqrt(energy + _FLOOR**2)
+    energy = box_sum(F.pad(residual.square(), [_AROUND_PX // 2] * 4), _AROUND_PX)
+    rows, columns = (_pixels_around(length, residual) for length in residual.shape[-2:])
+    return residual / torch.sqrt(energy / (rows[:, None] * columns) + _FLOOR**2)
+
+
+def _pixels_around(length: int, like: Tensor) -> Tensor:
+    """How many pixels of a line lie in the window around each of them, ``(length,)``."""
+    place = torch.arange(length, device=like.device)
+    inside = torch.minimum(place, length - 1 - place).clamp(max=_AROUND_PX // 2)
+    return (inside + _AROUND_PX // 2 + 1).clamp(max=length).to(like.dtype)
 
 
 def normalise(residual: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """What a fingerprint says about the spectrum of an image's residual.
 
-A fingerprint is a linear map of standardised statistics, cut to unit length. Its pseudo-inverse
-leads back to the statistics of least norm that give this very fingerprint: what the fingerprint
-remembers of them. The first group of statistics is the log power of the residual on a grid of
-frequencies, so that fingerprints, also the mean of many, can be looked at as spectra.
+The first part of a fingerprint is a linear map of an image's standardised statistics, cut to a
+length. Its pseudo-inverse leads back to the statistics of least norm that give this very part: what
+the fingerprint remembers of them. The first group of statistics is the log power of the residual on
+a grid of frequencies, so that fingerprints, also the mean of many, can be looked at as spectra.
 """
 
 from __future__ import annotations
@@ -75,18 +75,19 @@ def compare_spectra(
 
 
 def remembered(backbone: WhitenedStatistics, fingerprints: Tensor) -> Tensor:
-    """The standardised statistics of least norm that give fingerprints.
+    """The standardised statistics of least norm that give the first parts of fingerprints.
 
     Args:
         backbone: What made them.
-        fingerprints: `(N, D)`.
+        fingerprints: `(N, D)`, of which the first part is that of the images as they are.
 
     Returns:
         `(N, F)` float64 on the CPU.
     """
     projection = backbone.projection.detach().cpu().double()
     inverse = torch.linalg.pinv(projection.T @ projection, hermitian=True)
-    statistics: Tensor = fingerprints.double() @ inverse @ projection.T
+    parts = fingerprints[:, : projection.shape[1]]
+    statistics: Tensor = parts.double() @ inverse @ projection.T
     return statistics
 
 

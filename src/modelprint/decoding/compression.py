@@ -12,14 +12,16 @@ What was resized afterwards has no grid any more, and is not found.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from modelprint.decoding.jpeg_tables import BLOCK_PX, LUMA, cosines, scaled_table
+
 Floats = NDArray[np.float32]
 
-BLOCK_PX = 8
 # Where coefficients lie on the lattice of a table, the mean cosine of their phase is near 1, and
 # without compression it is 0: uncompressed images stay below 0.05, quality 75 is above 0.6.
 _SURE = 0.5
@@ -29,19 +31,7 @@ _DOUBT = 30
 _MOST_PX = 384
 # Falling, for of two qualities whose tables begin alike the higher is to be taken.
 _QUALITIES = range(95, 0, -1)
-_LUMA_TABLE = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
-_ROW, _COLUMN = np.indices(_LUMA_TABLE.shape)
+_ROW, _COLUMN = np.indices(LUMA.shape)
 # Low frequencies, where most images have coefficients that are not rounded to 0.
 _LOW = (_ROW + _COLUMN >= 1) & (_ROW + _COLUMN <= 4)
 
@@ -60,25 +50,19 @@ def jpeg_quality(pixels: Tensor) -> int | None:
     rows, columns = (side // BLOCK_PX for side in luma.shape)
     blocks = luma[: rows * BLOCK_PX, : columns * BLOCK_PX] - 128
     blocks = blocks.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2)
-    transform = _cosines()
+    transform = cosines().astype(np.float32)
     coefficients = (transform @ blocks @ transform.T)[..., _LOW].reshape(-1, int(_LOW.sum()))
     # Blocks that are all the same, as of a smooth ramp, are one piece of evidence.
     coefficients = np.unique(coefficients.round(2), axis=0)
-    fits = [_fit(coefficients, scaled_table(quality)[_LOW]) for quality in _QUALITIES]
+    fits = [_fit(coefficients, steps) for steps in _low_steps()]
     best = int(np.argmax(fits))
     return _QUALITIES[best] if fits[best] > _SURE else None
 
 
 def quality_of_table(table: Sequence[int]) -> int:
     """The quality, 1 to 100, whose table is nearest to one of a file's, 64 steps in any order."""
-    sums = [int(scaled_table(quality).sum()) for quality in range(1, 101)]
+    sums = [int(scaled_table(LUMA, quality).sum()) for quality in range(1, 101)]
     return 1 + int(np.argmin(np.abs(np.log(np.array(sums) / sum(table)))))
-
-
-def scaled_table(quality: int) -> NDArray[np.int64]:
-    """Steps `(8, 8)` of libjpeg's luma table at a quality of 1 to 100."""
-    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.asarray(np.clip((_LUMA_TABLE * percent + 50) // 100, 1, 255))
 
 
 def _first_border(luma: Floats) -> int:
@@ -90,16 +74,15 @@ def _first_border(luma: Floats) -> int:
     return (int(np.argmax(shares)) + 2) % BLOCK_PX
 
 
-def _fit(coefficients: Floats, steps: NDArray[np.int64]) -> float:
+@lru_cache(maxsize=1)
+def _low_steps() -> Floats:
+    """Steps `(95, F)` of the low frequencies at each quality."""
+    steps = [scaled_table(LUMA, quality)[_LOW] for quality in _QUALITIES]
+    return np.array(steps, np.float32)
+
+
+def _fit(coefficients: Floats, steps: Floats) -> float:
     """How well coefficients `(N, F)` lie on the lattice of their steps `(F,)`; at most 1."""
-    in_steps = coefficients / steps.astype(np.float32)
+    in_steps = coefficients / steps
     kept = in_steps[np.abs(in_steps) > 0.5]
     return float(np.cos(2 * np.pi * kept).sum() / (len(kept) + _DOUBT))
-
-
-def _cosines() -> Floats:
-    """The 8-point cosine transform as a matrix with orthonormal rows."""
-    row, column = np.indices(_LUMA_TABLE.shape)
-    basis = 0.5 * np.cos(np.pi * (2 * column + 1) * row / (2 * BLOCK_PX))
-    basis[0] /= np.sqrt(2)
-    return np.asarray(basis, np.float32)

@@ -51,5 +51,6 @@ def _lattice_power(signal: Tensor) -> Tensor:
     spectrum = torch.fft.fft2(period - period.mean((2, 3), keepdim=True))
     power = (spectrum.real.square() + spectrum.imag.square()) / _PERIOD**2
     # White noise of variance v has v / (rows * columns) on average.
-    strength = power * (rows * columns) / (signal.var((2, 3))[..., None, None] + _EPS)
+    variance = (signal - signal.mean((2, 3), keepdim=True)).square().mean((2, 3), keepdim=True)
+    strength = power * (rows * columns) / (variance + _EPS)
     return torch.stack([torch.log1p(strength[..., y, x]) for y, x in _FREQUENCIES], -1)

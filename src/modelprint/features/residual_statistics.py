@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from modelprint.features.box_filter import box_sum
 from modelprint.features.crops import crop_starts, cut
 from modelprint.features.periodicity import periodicity
 from modelprint.features.subband_energy import subband_energy
@@ -145,8 +146,8 @@ def _harmonics(power: Tensor) -> Tensor:
     mirrored = power[..., 1:-1].flip(-1)
     mirrored = torch.cat([mirrored[..., :1, :], mirrored[..., 1:, :].flip(-2)], -2)
     plane = F.pad(torch.cat([power, mirrored], -1), (3, 3, 3, 3), mode="circular")
-    peak = 9 * F.avg_pool2d(plane, 3, 1)[..., 2:-2, 2:-2]
-    around = 49 * F.avg_pool2d(plane, 7, 1) - peak
+    peak = box_sum(plane[..., 2:-2, 2:-2], 3)
+    around = box_sum(plane, 7) - peak
     ratio = torch.log((peak / 9 + _EPS) / (around / 40 + _EPS))
     step = side // 8
     return torch.stack([ratio[..., y * step, x * step] for y, x in _HARMONICS], -1)
@@ -155,7 +156,9 @@ def _harmonics(power: Tensor) -> Tensor:
 def _tails(residual: Tensor) -> Tensor:
     """Share of pixels beyond several medians, ``(N, 3, 7)``."""
     magnitude = residual.abs()
-    return torch.stack([(magnitude > tail).float().mean((2, 3)) for tail in _TAILS], -1)
+    # As floats from the start: turning truth values into numbers takes longer than comparing.
+    beyond = torch.empty_like(magnitude)
+    return torch.stack([torch.gt(magnitude, tail, out=beyond).mean((2, 3)) for tail in _TAILS], -1)
 
 
 def _patterns(residual: Tensor) -> Tensor:

@@ -8,14 +8,14 @@ of this kind are classical in texture synthesis (Portilla and Simoncelli 2000).
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BLOCK = 8
+from modelprint.decoding.jpeg_tables import BLOCK_PX, cosines
+
 # Prime to 8, so that every phase of a codec's grid of blocks is met equally often.
 _STRIDE = 3
 _CHANNELS = 3
@@ -53,17 +53,19 @@ def subband_energy(crops: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _filters() -> Tensor:
     """The 63 basis functions of the 8 x 8 cosine transform that have no mean, ``(63, 1, 8, 8)``."""
-    k, x = torch.arange(_BLOCK)[:, None], torch.arange(_BLOCK)
-    basis = torch.cos(math.pi * (2 * x + 1) * k / (2 * _BLOCK)) * math.sqrt(2 / _BLOCK)
-    basis[0] /= math.sqrt(2)
-    return torch.einsum("ay,bx->abyx", basis, basis).reshape(-1, 1, _BLOCK, _BLOCK)[1:].contiguous()
+    basis = torch.from_numpy(cosines()).float()
+    return (
+        torch.einsum("ay,bx->abyx", basis, basis)
+        .reshape(-1, 1, BLOCK_PX, BLOCK_PX)[1:]
+        .contiguous()
+    )
 
 
 @lru_cache(maxsize=1)
 def _bands() -> Tensor:
     """Averages the 63 frequencies over 7 bands, ``(7, 63)``: two horizontal, two vertical, rest."""
-    number = torch.arange(1, _BLOCK * _BLOCK)
-    y, x = number // _BLOCK, number % _BLOCK
+    number = torch.arange(1, BLOCK_PX * BLOCK_PX)
+    y, x = number // BLOCK_PX, number % BLOCK_PX
     oblique = (y > 0) & (x > 0)
     member = torch.stack(
         [

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
 from modelprint.kernels.channel_moments import Moments, channel_moments_reference
-from modelprint.kernels.fused_layer import POINTWISE, pad
+from modelprint.kernels.fused_layer import POINTWISE, pad, scaled
 from modelprint.synthesis.parameters import Parameters
-from modelprint.synthesis.requests import Transposed, scaled, transpose
+from modelprint.synthesis.requests import Transposed, transpose
 
 Part: TypeAlias = Callable[[Tensor, Parameters], Tensor]
 

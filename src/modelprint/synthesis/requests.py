@@ -26,6 +26,7 @@ from modelprint.kernels.fused_layer import (
     fast_pointwise,
     fused_layer_reference,
     run_layers,
+    scaled,
     supported,
 )
 from modelprint.kernels.grouping import by_group
@@ -230,17 +231,10 @@ def transpose(request: Transposed) -> Tensor:
     )
 
 
-def scaled(x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    """``x * scale + shift`` with one factor and one summand a channel, or ``x`` as it is."""
-    if scale is None or shift is None:
-        return x
-    scale, shift = scale.to(x.dtype), shift.to(x.dtype)
-    return shift[..., None, None].addcmul(x, scale[..., None, None])
-
-
 def applied(x: Tensor, scale: Tensor | None, shift: Tensor | None, activation: str) -> Tensor:
     """``POINTWISE[activation](x * scale + shift)``; in the fastest way unless in training."""
-    x = scaled(x, scale, shift)
+    if scale is not None and shift is not None:
+        x = scaled(x, scale, shift)
     return POINTWISE[activation](x) if torch.is_grad_enabled() else fast_pointwise(x, activation)
 
 

@@ -11,13 +11,21 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from modelprint.backbone import WhitenedStatistics
+from modelprint.backbone import (
+    AT_COMMON_SCALE,
+    AT_OWN_SCALE,
+    PARTS,
+    WhitenedStatistics,
+    own_scale_views,
+)
+from modelprint.features.common_scale import shrunk
 from modelprint.features.residual_statistics import residual_statistics
+from modelprint.synthesis.draws import Draws
 from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import content, content_count, images_of_model, in_workers
 
-_CLEAN, _DEGRADED = "clean", "degraded"
+_VIEWS, _SMALL, _DEGRADED = "views", "small", "degraded"
 _MODELS, _CONTENT = "models", "content"
 
 
@@ -47,52 +55,59 @@ def fit_closed_form(
     for count in in_workers(partial(_measure, config, run), missing, workers):
         progress(count)
     rendered = [load_file(shard.path(run)) for shard in models]
-    return whiten(
-        torch.cat([shard[_CLEAN] for shard in rendered]).float(),
-        torch.cat([shard[_DEGRADED] for shard in rendered]).float(),
-        torch.cat([load_file(shard.path(run))[_CLEAN] for shard in pictures]).float(),
-        config,
+    views, small, degraded = (
+        torch.cat([shard[kind] for shard in rendered]) for kind in (_VIEWS, _SMALL, _DEGRADED)
     )
+    content = torch.cat([load_file(shard.path(run))[_VIEWS] for shard in pictures])
+    return whiten(views, small, degraded, content, config)
 
 
 def whiten(
-    clean: Tensor, degraded: Tensor, content: Tensor, config: TrainingConfig
+    views: Tensor, small: Tensor, degraded: Tensor, content: Tensor, config: TrainingConfig
 ) -> WhitenedStatistics:
     """The backbone in closed form.
 
     Args:
-        clean: ``(M, K, F)`` float32 statistics of M models.
+        views: ``(M, V, K, F)`` float16 statistics of the images of M models: as they are, and of
+            the copies that ``own_scale_views`` makes of them.
+        small: ``(M, K, F)`` of the same images, shrunk.
         degraded: ``(M, K', F)`` of degraded copies; K' may be 0.
-        content: ``(N, K", F)`` of pictures that no model rendered; N may be 0.
+        content: ``(N, V, K", F)`` of pictures that no model rendered; N may be 0.
         config: ``dim``, ``ridge``, ``degraded_weight`` and ``content_weight``.
     """
     backbone = WhitenedStatistics(config.dim)
-    backbone.mean = clean.mean((0, 1))
-    backbone.deviation = clean.flatten(0, 1).std(0) + 1e-3
-    clean = backbone.standardise(clean)
-    centres = clean.mean(1, keepdim=True)
-    within = _second_moment(clean - centres) * clean.shape[1] / (clean.shape[1] - 1)
+    for scale, rows in ((AT_OWN_SCALE, views[:, 0]), (AT_COMMON_SCALE, small)):
+        flat = rows.flatten(0, 1).float()
+        backbone.mean[scale], backbone.deviation[scale] = flat.mean(0), flat.std(0) + 1e-3
+    count, images = views.shape[1:3]
+    within = torch.zeros(views.shape[-1], views.shape[-1])
+    centres = []
+    for view in range(count):
+        rows = backbone.standardise(views[:, view].float())
+        centres.append(rows.mean(1, keepdim=True))
+        within += _second_moment(rows - centres[-1]) * images / (images - 1) / count
+        if len(content):
+            # Models smooth away part of what pictures differ in; real generators reproduce it.
+            rows = backbone.standardise(content[:, view].float())
+            spread = _second_moment(rows - rows.mean((0, 1)))
+            within += config.content_weight * spread / count
     if degraded.shape[1]:
         # Deviations from the clean centre: what degrading moves is noise, too.
-        spread = _second_moment(backbone.standardise(degraded) - centres)
+        spread = _second_moment(backbone.standardise(degraded.float()) - centres[0])
         within += config.degraded_weight * spread
-    if len(content):
-        # Models smooth away part of what pictures differ in; real generators reproduce it.
-        content = backbone.standardise(content)
-        within += config.content_weight * _second_moment(content - content.mean((0, 1)))
     within.diagonal().add_(config.ridge * within.diagonal().mean())
     lower = torch.linalg.cholesky(within.double())
     whitening = torch.linalg.inv(lower).T.float()
-    between = (centres[:, 0] - centres.mean(0)) @ whitening
+    between = (centres[0][:, 0] - centres[0].mean(0)) @ whitening
     moment = between.T @ between
     # Among whitened directions, those in which models differ most come last from eigh.
     spread, directions = torch.linalg.eigh(moment)
     spread, directions = spread.flip(0), directions.flip(1)
     # Where models differ more than is usual a difference says more, so it counts for more. The
     # root of the root of the variance: in full, a few directions would be all that counts.
-    usual = spread[: len(clean)].median()
+    usual = spread[: len(views)].median()
     gains = (spread / usual).clamp(min=1) ** 0.25
-    backbone.projection = whitening @ (directions * gains)[:, : config.dim]
+    backbone.projection = whitening @ (directions * gains)[:, : config.dim // PARTS]
     return backbone
 
 
@@ -118,19 +133,34 @@ def _parts(total: int, size: int) -> list[tuple[int, int]]:
 
 @torch.inference_mode()
 def _measure(config: TrainingConfig, run: Path, shard: _Shard) -> int:
-    clean, degraded = [], []
+    rows: dict[str, list[Tensor]] = {}
     for number in range(shard.first, shard.first + shard.size):
         if shard.kind == _CONTENT:
-            clean.append(residual_statistics(content(config, number).float() / 255))
-            continue
-        images = images_of_model(config, number)
-        clean.append(residual_statistics(images.clean.float() / 255))
-        copies = [residual_statistics(image[None].float() / 255) for image in images.degraded]
-        degraded.append(torch.cat(copies) if copies else clean[-1][:0])
-    tensors = {_CLEAN: torch.stack(clean).half()}
-    if degraded:
-        tensors[_DEGRADED] = torch.stack(degraded).half()
+            found = {_VIEWS: _views(content(config, number))}
+        else:
+            found = _statistics_of_model(config, number)
+        for kind, statistics in found.items():
+            rows.setdefault(kind, []).append(statistics.half())
     path = shard.path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_whole(tensors, path)
+    save_whole({kind: torch.stack(statistics) for kind, statistics in rows.items()}, path)
     return shard.size
+
+
+def _statistics_of_model(config: TrainingConfig, number: int) -> dict[str, Tensor]:
+    images = images_of_model(config, number)
+    # Images of real models come to the common scale from anywhere up to twice its size.
+    scale = Draws("common scale", config.seed, number).number(0.5, 1.0)
+    small = residual_statistics(shrunk(images.clean.float() / 255, scale))
+    degraded = [residual_statistics(image[None].float() / 255) for image in images.degraded]
+    return {
+        _VIEWS: _views(images.clean),
+        _SMALL: small,
+        _DEGRADED: torch.cat(degraded) if degraded else small[:0],
+    }
+
+
+def _views(images: Tensor) -> Tensor:
+    """Statistics ``(V, K, F)`` of ``(K, 3, S, S)`` uint8 images and their copies."""
+    views = own_scale_views(images.float() / 255)
+    return torch.stack([residual_statistics(view) for view in views])

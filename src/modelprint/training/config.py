@@ -8,8 +8,8 @@ from typing import Any
 
 from typing_extensions import Self
 
+from modelprint.backbone import check_parts
 from modelprint.errors import InvalidOptionError
-from modelprint.features.residual_statistics import statistics_count
 from modelprint.features.resnet import DEPTHS
 from modelprint.synthesis.space import find_space
 
@@ -24,7 +24,7 @@ _LOWEST = {
     "degraded_per_model": 0,
     "held_out_models": 20,
     "held_out_px": 32,
-    "dim": 1,
+    "dim": 4,
     "depth": 1,
     "width": 1,
     "steps": 1,
@@ -66,7 +66,7 @@ class TrainingConfig:
         calibration_space: Design space of the models that calibrate and validate. Not the one that
             was trained on: real models resemble each other more than those of a wide space do, and
             thresholds have to hold for models from elsewhere.
-        dim: Length of a closed-form fingerprint.
+        dim: Length of a closed-form fingerprint, a multiple of 4.
         ridge: Added to the within-model covariance, in units of its mean variance.
         degraded_weight: Weight of the covariance of degraded copies, clean ones having 1.
         content_weight: Weight of the covariance of pictures that no model rendered.
@@ -89,15 +89,15 @@ class TrainingConfig:
     photos: str | None = None
     pictures: int = 1500
     image_px: int = 144
-    models: int = 800
-    images_per_model: int = 8
-    degraded_per_model: int = 4
+    models: int = 1600
+    images_per_model: int = 6
+    degraded_per_model: int = 3
     held_out_models: int = 240
     held_out_px: int = 256
     calibration_space: str = "paper"
-    dim: int = 1408
+    dim: int = 5120
     ridge: float = 0.1
-    degraded_weight: float = 0.15
+    degraded_weight: float = 0.4
     content_weight: float = 1.0
     depth: int = 18
     width: int = 32
@@ -126,11 +126,8 @@ class TrainingConfig:
                     f"expected {name} to be a number of at least {lowest}, got {value!r}"
                 )
         # What would only fail at the end of a long run, or in a folder that is then claimed.
-        if self.recipe == "closed-form" and self.dim > statistics_count():
-            raise InvalidOptionError(
-                f"expected dim up to the {statistics_count()} statistics of an image, "
-                f"got {self.dim}"
-            )
+        if self.recipe == "closed-form":
+            check_parts(self.dim)
         if self.depth not in DEPTHS:
             raise InvalidOptionError(f"expected depth among {list(DEPTHS)}, got {self.depth}")
         if self.recipe == "paper" and self.models_per_step > self.models:

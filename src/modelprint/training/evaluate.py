@@ -27,7 +27,7 @@ from modelprint.training.degradations import recompress
 
 _ENROLLED = 10
 _PICTURES = 300
-_COHORT_IMAGES = 2
+_COHORT_IMAGES = 1
 # Prime to the 288 architectures of space "paper": steps of it spread evenly over the whole space,
 # while neighbours in its enumeration are nearly alike.
 _STEP = 7

@@ -9,7 +9,7 @@ from modelprint.kernels.fused_layer.reference import (
     fused_layer_reference,
     pad,
 )
-from modelprint.kernels.fused_layer.torch_path import fast_pointwise
+from modelprint.kernels.fused_layer.torch_path import fast_pointwise, scaled
 
 __all__ = [
     "PADDINGS",
@@ -21,5 +21,6 @@ __all__ = [
     "fused_layer_reference",
     "pad",
     "run_layers",
+    "scaled",
     "supported",
 ]

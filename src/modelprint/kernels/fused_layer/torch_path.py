@@ -48,9 +48,23 @@ def fused_layer_torch(layer: FusedLayer) -> Tensor:
 def _activate(x: Tensor, layer: FusedLayer) -> Tensor:
     if layer.scale is None or layer.shift is None:
         return fast_pointwise(x, layer.activation)
-    scale, shift = layer.scale.to(x.dtype), layer.shift.to(x.dtype)
-    x = torch.addcmul(shift[..., None, None], x, scale[..., None, None])
-    return _in_place(x, layer.activation)
+    return _in_place(scaled(x, layer.scale, layer.shift), layer.activation)
+
+
+def scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``x * scale + shift`` of ``x`` ``(K, C, H, W)``, in its dtype; factors ``(1 or K, C)``."""
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu":
+        scale, shift = scale.to(x.dtype), shift.to(x.dtype)
+        return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
+    # On a CPU only the batch norm has a fast loop over bfloat16; it computes in float32.
+    zeros, ones = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
+    parts = [
+        F.batch_norm(part, zeros, ones, gain.float(), offset.float(), eps=0.0)
+        for part, gain, offset in zip(
+            torch.split(x, len(x) // len(scale)), scale, shift, strict=True
+        )
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def fast_pointwise(x: Tensor, activation: str) -> Tensor:
