@@ -1,7 +1,8 @@
 """What a fingerprint costs: `python -m benchmarks.extract`.
 
 In one run, in float32, on the same images, decoded already: the shipped extractor on one image and
-on a batch, the pipeline of Yang et al. 2025 (`benchmarks.paper_pipeline`) and the log-spectrum.
+on a batch, the pipeline of Yang et al. 2025 (`benchmarks.paper_pipeline`), the log-spectrum, and
+CLIP features where a checkpoint is given.
 Before anything is timed, images of a batch are compared with the same images alone; if a
 fingerprint differs by more than 1e-4, no speed is printed. GFLOP counts products and convolutions,
 GB what every operation reads and writes; both as run, for one image.
@@ -24,6 +25,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.baselines import LogSpectrum
+from benchmarks.clip_option import add_clip, clip_embedders
 from benchmarks.paper_pipeline import CROP_PX, PaperPipeline
 from benchmarks.record import check_place, write_record
 from benchmarks.report import environment, markdown_table
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=3, metavar="N", help="default: %(default)s")
     add("--device", default="cpu", help="default: %(default)s")
     add("--quick", action="store_true", help="smaller ceilings")
+    add_clip(parser)
     add("--json", type=Path, metavar="PATH", help="write the figures and what they belong to")
     return parser
 
@@ -81,6 +84,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     extractor = FingerprintExtractor.from_pretrained(device=device)
     embedders: dict[str, Embedder] = {OURS: extractor, "log-spectrum": LogSpectrum("log")}
+    embedders |= clip_embedders(options)
     paper = PaperPipeline().to(device)
     ceiling = ceilings(device, quick=options.quick)
     sizes = {}

@@ -63,8 +63,8 @@ def test_a_fingerprint_has_a_part_of_the_image_two_of_copies_and_one_at_the_comm
     )
     small = part_by_hand(backbone, shrunk(batch, 64 / 90), 1)
     alike = np.maximum((own * at_75).sum(1), (own * at_90).sum(1))
-    trust = 2.2 * np.clip((0.65 - alike) / 0.3, 0.25, 1)
-    expected = np.concatenate([trust[:, None] * own, at_75, at_90, 1.2 * small], 1)
+    trust = 2.5 * np.clip((0.85 - alike) / 0.2, 0.25, 1)
+    expected = np.concatenate([trust[:, None] * own, at_75, at_90, 1.6 * small], 1)
     np.testing.assert_allclose(backbone(batch).numpy(), expected, rtol=1e-3, atol=2e-3)
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fakes import CalibratedEmbedder, picture
+from fakes import FakeExtractor, picture
 from PIL import Image
 from sklearn.metrics import adjusted_rand_score
 
@@ -12,14 +12,6 @@ from benchmarks.discovery import Remembering, figures, run
 from benchmarks.folder import BenchmarkFolder
 
 MODELS = {"a": 1, "b": 2, "c": 3, "d": 8, "e": 9, "f": 11}
-
-
-class FakeExtractor(CalibratedEmbedder):
-    device = "cpu"
-
-    @classmethod
-    def from_pretrained(cls, source=None, *, device=None):
-        return cls()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from fakes import CalibratedEmbedder, picture
+from fakes import FakeExtractor, picture
 from PIL import Image
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
@@ -21,14 +21,6 @@ from modelprint.images import load_image
 
 MODELS = {"a": 1, "b": 2, "c": 3, "d": 8, "e": 9, "twin": 9}
 ENROLLED = 4
-
-
-class FakeExtractor(CalibratedEmbedder):
-    device = "cpu"
-
-    @classmethod
-    def from_pretrained(cls, source=None, *, device=None):
-        return cls()
 
 
 @pytest.fixture(scope="module")

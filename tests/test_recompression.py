@@ -1,4 +1,4 @@
-"""Copies made with tensors against those of libjpeg, through Pillow."""
+"""JPEG copies of tensors."""
 
 import io
 
@@ -11,39 +11,29 @@ from PIL import Image
 from modelprint.features.recompression import recompressed
 
 
-def by_pillow(image: torch.Tensor, quality: int) -> torch.Tensor:
-    file = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
-    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
-
-
-@pytest.mark.parametrize("quality", [10, 50, 75, 90, 98])
+@pytest.mark.parametrize("quality", [10, 75, 90])
 @pytest.mark.parametrize("size", [(64, 64), (65, 47), (33, 90)])
-def test_copies_look_as_those_of_a_codec_do(quality, size):
-    image = tiny.photos(1, *size)[0]
-    expected = by_pillow(image, quality).float()
-    copy = 255 * recompressed(image[None].float() / 255, quality)[0]
-    assert copy.shape == image.shape
-    assert torch.equal(copy, copy.round())
-    lost = (image - expected).abs().mean()
-    # Integer arithmetic rounds some coefficients to the next step.
-    assert (copy - expected).abs().mean() < max(0.8, 0.25 * lost)
-    assert abs((copy - expected).mean()) < 0.3
+def test_copies_are_what_pillow_makes_by_default(quality, size):
+    images = tiny.photos(2, *size)
+    copies = recompressed(images.float() / 255, quality)
+    assert copies.dtype == torch.float32
+    for image, copy in zip(images, copies, strict=True):
+        file = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+        expected = np.array(Image.open(file))
+        np.testing.assert_array_equal((255 * copy).round().permute(1, 2, 0).numpy(), expected)
 
 
 @pytest.mark.parametrize("quality", [75, 90])
 def test_a_second_time_changes_little(quality):
-    image = tiny.photos(1, 96, 96)[0]
-    once = recompressed(by_pillow(image, quality)[None].float() / 255, quality)[0]
-    again = (255 * once - by_pillow(image, quality)).abs().mean()
-    first = (by_pillow(image, quality) - image.float()).abs().mean()
-    assert again < 0.35 * first
+    image = tiny.photos(1, 96, 96).float() / 255
+    once = recompressed(image, quality)
+    again = (recompressed(once, quality) - once).abs().mean()
+    assert again < 0.2 * (once - image).abs().mean()
 
 
-def test_a_copy_depends_on_its_image_alone_and_leaves_it_as_it_is():
+def test_the_images_stay_as_they_are():
     batch = tiny.photos(3, 40, 56).float() / 255
     before = batch.clone()
-    copies = recompressed(batch, 75)
+    recompressed(batch, 75)
     assert torch.equal(batch, before)
-    for number in range(3):
-        assert torch.equal(recompressed(batch[number : number + 1], 75)[0], copies[number])

@@ -23,8 +23,8 @@ from modelprint.residual import high_pass
 PARTS = 4
 AT_OWN_SCALE, AT_COMMON_SCALE = 0, 1
 _QUALITIES = (75, 90)
-_MOST_TRUST = 2.2
-_COMMON_SCALE_WEIGHT = 1.2
+_MOST_TRUST = 2.5
+_COMMON_SCALE_WEIGHT = 1.6
 
 
 class Backbone(nn.Module, ABC):
@@ -118,10 +118,10 @@ def _trust(alike: Tensor) -> Tensor:
     """Weight of an image as it is against its copies, by its cosine with the nearest copy.
 
     An image that has never been compressed differs from its copies (0.3 is usual) and says more
-    than they do. One that hardly changes has been compressed before, which hides its maker. Set on
-    synthetic models and their degraded images.
+    than they do. One that hardly changes has been compressed before, which hides its maker. Images
+    that were not are to have the same weight, all of them, or their scores are not comparable.
     """
-    return _MOST_TRUST * ((0.65 - alike) / 0.3).clamp(0.25, 1)
+    return _MOST_TRUST * ((0.85 - alike) / 0.2).clamp(0.25, 1)
 
 
 class SpectrumResNet(Backbone):

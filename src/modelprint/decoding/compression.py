@@ -61,7 +61,7 @@ def jpeg_quality(pixels: Tensor) -> int | None:
 
 def quality_of_table(table: Sequence[int]) -> int:
     """The quality, 1 to 100, whose table is nearest to one of a file's, 64 steps in any order."""
-    sums = [int(scaled_table(LUMA, quality).sum()) for quality in range(1, 101)]
+    sums = [int(scaled_table(quality).sum()) for quality in range(1, 101)]
     return 1 + int(np.argmin(np.abs(np.log(np.array(sums) / sum(table)))))
 
 
@@ -77,7 +77,7 @@ def _first_border(luma: Floats) -> int:
 @lru_cache(maxsize=1)
 def _low_steps() -> Floats:
     """Steps `(95, F)` of the low frequencies at each quality."""
-    steps = [scaled_table(LUMA, quality)[_LOW] for quality in _QUALITIES]
+    steps = [scaled_table(quality)[_LOW] for quality in _QUALITIES]
     return np.array(steps, np.float32)
 
 

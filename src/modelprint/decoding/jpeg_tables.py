@@ -1,4 +1,4 @@
-"""The numbers of baseline JPEG (ITU-T T.81): quantisation tables, and the cosine transform."""
+"""The numbers of baseline JPEG (ITU-T T.81): its quantisation table, and the cosine transform."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_PX = 8
-# Annex K, which libjpeg scales by its quality; these are for quality 50.
+# Of luma, annex K, which libjpeg scales by its quality; these are for quality 50.
 LUMA = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -19,14 +19,12 @@ LUMA = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
-CHROMA = np.full((BLOCK_PX, BLOCK_PX), 99)
-CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
-def scaled_table(table: NDArray[np.int64], quality: int) -> NDArray[np.int64]:
-    """Steps ``(8, 8)`` that libjpeg makes of ``LUMA`` or ``CHROMA`` at a quality of 1 to 100."""
+def scaled_table(quality: int) -> NDArray[np.int64]:
+    """Steps ``(8, 8)`` of libjpeg's luma table at a quality of 1 to 100."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.asarray(np.clip((table * percent + 50) // 100, 1, 255))
+    return np.asarray(np.clip((LUMA * percent + 50) // 100, 1, 255))
 
 
 def cosines() -> NDArray[np.float64]:

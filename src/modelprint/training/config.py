@@ -63,9 +63,10 @@ class TrainingConfig:
         held_out_px: Side of the held-out images, which render procedural pictures. A fingerprint
             averages over the crops of an image, and scores rise as its noise falls: thresholds hold
             for images of about the size that they were calibrated on.
-        calibration_space: Design space of the models that calibrate and validate. Not the one that
-            was trained on: real models resemble each other more than those of a wide space do, and
-            thresholds have to hold for models from elsewhere.
+        calibration_space: Second design space of the models that calibrate and validate; every
+            other one is of ``space``. Models of a narrow space such as "paper" resemble each other
+            more than real ones do, those of a wide space less, and thresholds have to hold for real
+            ones.
         dim: Length of a closed-form fingerprint, a multiple of 4.
         ridge: Added to the within-model covariance, in units of its mean variance.
         degraded_weight: Weight of the covariance of degraded copies, clean ones having 1.
@@ -97,7 +98,7 @@ class TrainingConfig:
     calibration_space: str = "paper"
     dim: int = 5120
     ridge: float = 0.1
-    degraded_weight: float = 0.4
+    degraded_weight: float = 0.25
     content_weight: float = 1.0
     depth: int = 18
     width: int = 32

@@ -44,17 +44,20 @@ def held_out_images(
         pictures=min(config.pictures, _PICTURES),
         degraded_per_model=0,
     )
-    elsewhere = replace(shown, space=config.calibration_space)
     cohort = in_workers(
         partial(images_of_model, shown, images=_COHORT_IMAGES), _cohort_indices(config), workers
     )
-    others = in_workers(
-        partial(images_of_model, elsewhere, images=_ENROLLED + PROBES),
-        _calibration_indices(config),
-        workers,
+    # Space by space, for a worker draws the pictures of a space once.
+    elsewhere, here = (
+        in_workers(
+            partial(images_of_model, replace(shown, space=space), images=_ENROLLED + PROBES),
+            indices,
+            workers,
+        )
+        for space, indices in _calibration_indices(config)
     )
     models = []
-    for images in chain(cohort, others):
+    for images in chain(cohort, elsewhere, here):
         models.append(images)
         progress(1)
     return models
@@ -64,10 +67,15 @@ def _cohort_indices(config: TrainingConfig) -> range:
     return range(config.models, config.models + config.held_out_models // 2)
 
 
-def _calibration_indices(config: TrainingConfig) -> range:
+def _calibration_indices(config: TrainingConfig) -> tuple[tuple[str, range], tuple[str, range]]:
+    """Models of the two spaces, half of each; indices differ, should it be the same space twice."""
     first = config.models + config.held_out_models // 2
     count = config.held_out_models - config.held_out_models // 2
-    return range(first, first + _STEP * count, _STEP)
+    end, middle = first + _STEP * count, first + _STEP * (count // 2)
+    return (
+        (config.calibration_space, range(first, middle, _STEP)),
+        (config.space, range(middle, end, _STEP)),
+    )
 
 
 def finish(
@@ -101,8 +109,13 @@ def finish(
     # From here on the weights are those that a user will load, rounded to half precision.
     bare = FingerprintExtractor.from_weights(bare.to_weights())
     cohort = bare.embed(cohort_images(config, held_out[:half])).half()
-    others = [model.clean for model in held_out[half:]]
-    labels = torch.tensor([label_of(index) for index in _calibration_indices(config)])
+    spaces = [indices for _, indices in _calibration_indices(config)]
+    # Galleries are made of neighbours, and each is to have models of both spaces: in turn.
+    place = torch.tensor([n for indices in spaces for n in range(len(indices))])
+    order = place.argsort(stable=True)
+    others = [held_out[half + n].clean for n in order.tolist()]
+    # Unrendered pictures are one class, in whatever space their index lies.
+    labels = torch.tensor([n if label_of(n) else 0 for n in chain(*spaces)])[order]
     scored = FingerprintExtractor(settings, bare.backbone, cohort, bare.calibration)
     clean = torch.stack([scored.embed(images) for images in others])
     figures = figures_of(scored, labels, clean)
@@ -112,8 +125,9 @@ def finish(
         clean,
         _smaller_probes(scored, others, config.held_out_px),
         side_px=config.held_out_px,
-        source=f"{len(others)} synthetic models of space {config.calibration_space!r}, seed "
-        f"{config.seed}, that took no part in training, rendering {config.held_out_px} px pictures",
+        source=f"{len(others)} synthetic models of spaces {config.calibration_space!r} and "
+        f"{config.space!r} in turn, seed {config.seed}, that took no part in training, rendering "
+        f"{config.held_out_px} px pictures",
     )
     return FingerprintExtractor(settings, scored.backbone, cohort, calibration), figures
 
