@@ -27,10 +27,13 @@ PIP = "pip>=25.1"
 OLDEST_PYTHON = (3, 10)
 MARKER = "made-by-bootstrap"
 
+# A file's tests run in one process, and no more processes than memory is sure to be there for.
+IN_PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+
 # Command -> what it installs besides the package, and what it then runs inside the environment.
 COMMANDS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
     "demo": ((), (("examples/demo.py",),)),
-    "test": (("--group", "test"), (("-m", "pytest"),)),
+    "test": (("--group", "test"), (("-m", "pytest", *IN_PARALLEL),)),
     "lint": (
         ("--group", "test", "--group", "lint"),
         (("-m", "ruff", "check"), ("-m", "ruff", "format", "--check"), ("-m", "mypy")),

@@ -20,10 +20,9 @@ VENV = ROOT / ".venv-oldest"
 _NOT_AT_ITS_FLOOR = {"torch"}
 # What touches a dependency's own interface. Kernels, training and benchmarks are torch alone.
 _TESTS = (
-    *("image_decoding", "image_damage", "image_limits", "images", "weights", "weights_integrity"),
-    *("hub", "gallery", "gallery_file", "gallery_formats", "extractor", "embedder", "identify"),
-    *("records", "replay", "cli", "plots", "plots_evidence", "evidence", "residual", "no_pickle"),
-    "minimal_install",
+    *("image_decoding", "image_limits", "images", "weights", "weights_integrity", "hub"),
+    *("gallery", "gallery_file", "gallery_formats", "extractor", "embedder", "identify"),
+    *("records", "cli", "plots", "plots_evidence", "residual", "recompression", "common_scale"),
 )
 _NOT = (
     # Draws in a process of its own, where every warning is an error.

@@ -7,7 +7,7 @@ import pytest
 
 import bootstrap
 
-PYTEST = ["-m", "pytest"]
+PYTEST = ["-m", "pytest", *bootstrap.IN_PARALLEL]
 
 
 class Checkout:
