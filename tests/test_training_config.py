@@ -37,7 +37,7 @@ def test_the_papers_preset_is_the_papers_recipe():
         ({"images_per_model": 3, "degraded_per_model": 4}, "up to images_per_model=3, got 4"),
         ({"held_out_models": 19}, "held_out_models to be"),
         ({"dim": 0}, "dim to be"),
-        ({"dim": 10**6}, "dim up to the"),
+        ({"dim": 10**6}, "multiple of 4 between"),
         ({"ridge": 0}, "ridge to be a number"),
         ({"degraded_weight": -0.1}, "degraded_weight to be a number"),
         ({"depth": 19}, "depth among .*got 19"),

@@ -13,7 +13,7 @@ from modelprint.index import Index, Row
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.training import TrainingConfig
 from modelprint.training.calibrating import PROBES, _scores, calibrate, figures_of
-from modelprint.training.closed_form import whiten
+from modelprint.training.closed_form import whiten as whiten_views
 from modelprint.training.data import ModelImages
 from modelprint.training.evaluate import cohort_images
 from modelprint.training.loop import _schedule
@@ -37,9 +37,14 @@ def models(deviations: list[float], seed: int = 0) -> torch.Tensor:
     return between + tiny.numbers(60, 8, len(deviations), seed=seed + 1)
 
 
+def whiten(clean, degraded, content, config):
+    """With one view, of which every part of a fingerprint is made."""
+    return whiten_views(clean[:, None], clean, degraded, content[:, None], config)
+
+
 def test_whitening_makes_the_noise_within_models_round_but_for_what_says_more():
     clean = models([3, 1, 0.5, 0]) @ tiny.numbers(4, 4, seed=9)
-    backbone = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=4, ridge=1e-9))
+    backbone = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=16, ridge=1e-9))
     projected = backbone.standardise(clean) @ backbone.projection
     deviations = (projected - projected.mean(1, keepdim=True)).flatten(0, 1)
     covariance = deviations.T @ deviations / (60 * 7)
@@ -53,12 +58,12 @@ def test_whitening_makes_the_noise_within_models_round_but_for_what_says_more():
 
 def test_the_directions_in_which_models_differ_most_come_first():
     clean = models([0, 0.5, 4, 1])
-    backbone = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=4))
+    backbone = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=16))
     centres = (backbone.standardise(clean) @ backbone.projection).mean(1)
     spread = centres.var(0)
     assert spread.argsort(descending=True).tolist() == [0, 1, 2, 3]
     assert backbone.projection[:, 0].abs().argmax() == 2
-    fewer = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=2))
+    fewer = whiten(clean, clean[:, :0], NOTHING, replace(CONFIG, dim=8))
     torch.testing.assert_close(fewer.projection.abs(), backbone.projection[:, :2].abs())
 
 
@@ -66,7 +71,7 @@ def test_what_degrading_moves_counts_less():
     clean = models([2, 2])
     degraded = clean[:, :4].clone()
     degraded[..., 1] += 8 * tiny.numbers(60, 4, seed=5)
-    config = replace(CONFIG, dim=2, degraded_weight=1.0)
+    config = replace(CONFIG, dim=8, degraded_weight=1.0)
     weights = whiten(clean, degraded, NOTHING, config).projection.norm(dim=1)
     assert weights[1] < 0.5 * weights[0]
     unmoved = whiten(clean, clean[:, :4], NOTHING, config).projection.norm(dim=1)
@@ -77,7 +82,7 @@ def test_pictures_that_no_model_rendered_count_as_noise_too():
     clean = models([2, 2])
     content = tiny.numbers(80, 3, 2, seed=6) * torch.tensor([1.0, 8.0]) + 5
     plain, aware = (
-        whiten(clean, clean[:, :0], content, replace(CONFIG, dim=2, content_weight=weight))
+        whiten(clean, clean[:, :0], content, replace(CONFIG, dim=8, content_weight=weight))
         for weight in (0.0, 1.0)
     )
     # The mean of the pictures says nothing, what they vary in does.

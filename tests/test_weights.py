@@ -113,7 +113,7 @@ def rewrite(path, **changes):
         ({"backbone": "os.system"}, "backbone in"),
         ({"options": {"dim": 9}}, "does not fit config.json"),
         ({"options": {"dim": 8, "path": "/etc"}}, "options"),
-        ({"options": {"dim": 10**15}}, "dim between"),
+        ({"options": {"dim": 10**15}}, "multiple of 4 between"),
         ({"backbone": "spectrum-resnet", "options": WIDER}, "width between 1 and 256, got 257"),
         ({"backbone": "spectrum-resnet", "options": DEEPER}, "depth in .*, got 1000"),
         ({"options": {}}, "options"),

@@ -63,9 +63,9 @@ def weights(seed: int = 0, cohort: int = 20) -> WeightsFolder:
     """A folder's content for a closed-form extractor."""
     mean = residual_statistics(photos(2, 32, 32, seed=99).float() / 255).mean(0)
     tensors = {
-        "mean": mean,
-        "deviation": torch.ones(statistics_count()),
-        "projection": numbers(statistics_count(), DIM, seed=seed),
+        "mean": mean.expand(2, -1).contiguous(),
+        "deviation": torch.ones(2, statistics_count()),
+        "projection": numbers(statistics_count(), DIM // 4, seed=seed),
         "cohort": unit_rows(cohort, seed=seed + 1) if cohort else torch.empty(0, DIM),
     }
     halved = {name: value.half() for name, value in tensors.items()}

@@ -51,23 +51,37 @@ class Reference:
         labels = [row.label for row in self.index.rows]
         return scorer_of(self.embedder, Adaptation.fit(self.index.fingerprints, labels))
 
+    def as_if_new(self, numbers: Sequence[int], templates: Tensor) -> Tensor:
+        """Scores `(n, M)` of enrolled images by a scorer that is not adapted to them.
+
+        Adaptation divides out what the enrolled images vary in, so that they look more like their
+        model than any new image does. Every second image is scored as adapted to the others.
+        """
+        chosen = list(numbers)
+        fingerprints = self.index.fingerprints[chosen]
+        scores = torch.empty(len(chosen), len(templates))
+        for half, score in enumerate(self._half_adapted):
+            of_half = self._halves[chosen] == half
+            scores[of_half] = score(fingerprints[of_half], templates)
+        return scores
+
     def left_out_scores(self, model: int) -> Tensor:
         """Scores `(n, L)` of a model's images against each model, their own without the image.
 
-        NaN where there is no other image of it. The scorer stays adapted to the whole gallery, of
-        which one image is a small part.
+        NaN where there is no other image of it.
         """
         templates = self.index.templates
-        fingerprints = self._fingerprints_of(model)
-        scores = self.score(fingerprints, templates.fingerprints)
-        scores[:, model] = self._left_out(fingerprints)
+        numbers = self.index.numbers[templates.labels[model]]
+        scores = self.as_if_new(numbers, templates.fingerprints)
+        scores[:, model] = self._left_out(numbers)
         return scores
 
     def rivalry(self, model: int) -> Rivalry:
         """How far a model's images can be told from those of each other one."""
         if model not in self._rivalries:
             index = self.index
-            against = self.score(index.fingerprints, index.templates.fingerprints[model, None])
+            everyone = range(len(index.rows))
+            against = self.as_if_new(everyone, index.templates.fingerprints[model, None])
             own = self.left_out_scores(model).double().numpy()
             all_of_model = against[:, 0].double().numpy()
             left_out, models = self._all_left_out
@@ -105,20 +119,36 @@ class Reference:
         models = torch.empty(len(self.index.rows), dtype=torch.int64)
         for model, label in enumerate(self.index.templates.labels):
             numbers = self.index.numbers[label]
-            scores[numbers] = self._left_out(self._fingerprints_of(model))
+            scores[numbers] = self._left_out(numbers)
             models[numbers] = model
         return scores.double().numpy(), models.numpy()
 
-    def _left_out(self, fingerprints: Tensor) -> Tensor:
-        """Scores `(n,)` of images against the mean of the others; NaN for a single one."""
-        if len(fingerprints) < 2:
-            return torch.full((len(fingerprints),), torch.nan)
-        rows = fingerprints.double()
+    def _left_out(self, numbers: Sequence[int]) -> Tensor:
+        """Scores `(n,)` of a model's images against the mean of the others; NaN for one alone."""
+        if len(numbers) < 2:
+            return torch.full((len(numbers),), torch.nan)
+        rows = self.index.fingerprints[list(numbers)].double()
         others = torch.nn.functional.normalize(rows.sum(0) - rows, dim=1).float()
-        return self.score(fingerprints, others).diagonal()
+        return self.as_if_new(numbers, others).diagonal()
 
-    def _fingerprints_of(self, model: int) -> Tensor:
-        return self.index.fingerprints[self.index.numbers[self.index.templates.labels[model]]]
+    @cached_property
+    def _halves(self) -> Tensor:
+        """Whether each image is the first, third ... of its model, 0, or not, 1: `(N,)`."""
+        halves = torch.empty(len(self.index.rows), dtype=torch.int64)
+        for numbers in self.index.numbers.values():
+            halves[numbers] = torch.arange(len(numbers)) % 2
+        return halves
+
+    @cached_property
+    def _half_adapted(self) -> tuple[Scorer, Scorer]:
+        """The scorer for each half of the images, adapted to the other half."""
+
+        def adapted_without(half: int) -> Scorer:
+            others = torch.nonzero(self._halves != half)[:, 0]
+            labels = [self.index.rows[number].label for number in others.tolist()]
+            return scorer_of(self.embedder, Adaptation.fit(self.index.fingerprints[others], labels))
+
+        return adapted_without(0), adapted_without(1)
 
     @cached_property
     def digest(self) -> str:

@@ -193,13 +193,15 @@ def _templates(index: Index, size: int) -> Iterator[Tensor]:
 
 def _genuine(reference: Reference, size: int) -> Floats:
     """Scores of enrolled images against the mean of `size` others of their model, or of all."""
+    index = reference.index
     scores: list[float] = []
-    for rows in _rows_of(reference.index):
-        n, others = len(rows), min(size, len(rows) - 1)
+    for numbers in index.numbers.values():
+        n, others = len(numbers), min(size, len(numbers) - 1)
         if 2 * n < size or not others:
             continue
         # Image i against the images after it, in a ring.
         ring = (torch.arange(n)[:, None] + torch.arange(1, others + 1)) % n
+        rows = index.fingerprints[numbers].double()
         means = torch.nn.functional.normalize(rows[ring].mean(1), dim=1).float()
-        scores += reference.score(rows.float(), means).diagonal().tolist()
+        scores += reference.as_if_new(numbers, means).diagonal().tolist()
     return np.array(scores)

@@ -11,15 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from modelprint.backbone import (
-    AT_COMMON_SCALE,
-    AT_OWN_SCALE,
-    PARTS,
-    WhitenedStatistics,
-    own_scale_views,
-)
+from modelprint.backbone import PARTS, WhitenedStatistics, own_scale_views
 from modelprint.features.common_scale import shrunk
 from modelprint.features.residual_statistics import residual_statistics
+from modelprint.images import MIN_SIDE_PX
 from modelprint.synthesis.draws import Draws
 from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
@@ -76,9 +71,9 @@ def whiten(
         config: ``dim``, ``ridge``, ``degraded_weight`` and ``content_weight``.
     """
     backbone = WhitenedStatistics(config.dim)
-    for scale, rows in ((AT_OWN_SCALE, views[:, 0]), (AT_COMMON_SCALE, small)):
-        flat = rows.flatten(0, 1).float()
-        backbone.mean[scale], backbone.deviation[scale] = flat.mean(0), flat.std(0) + 1e-3
+    scales = [rows.flatten(0, 1).float() for rows in (views[:, 0], small)]
+    backbone.mean = torch.stack([rows.mean(0) for rows in scales])
+    backbone.deviation = torch.stack([rows.std(0) + 1e-3 for rows in scales])
     count, images = views.shape[1:3]
     within = torch.zeros(views.shape[-1], views.shape[-1])
     centres = []
@@ -150,7 +145,8 @@ def _measure(config: TrainingConfig, run: Path, shard: _Shard) -> int:
 def _statistics_of_model(config: TrainingConfig, number: int) -> dict[str, Tensor]:
     images = images_of_model(config, number)
     # Images of real models come to the common scale from anywhere up to twice its size.
-    scale = Draws("common scale", config.seed, number).number(0.5, 1.0)
+    least = max(0.5, MIN_SIDE_PX / config.image_px)
+    scale = Draws("common scale", config.seed, number).number(least, 1.0)
     small = residual_statistics(shrunk(images.clean.float() / 255, scale))
     degraded = [residual_statistics(image[None].float() / 255) for image in images.degraded]
     return {
