@@ -111,7 +111,7 @@ def rewrite(path, **changes):
         ({"schema_version": True}, "schema_version to be int"),
         ({"preprocessing_version": 999}, "preprocessing"),
         ({"backbone": "os.system"}, "backbone in"),
-        ({"options": {"dim": 9}}, "does not fit config.json"),
+        ({"options": {"dim": 12}}, "does not fit config.json"),
         ({"options": {"dim": 8, "path": "/etc"}}, "options"),
         ({"options": {"dim": 10**15}}, "multiple of 4 between"),
         ({"backbone": "spectrum-resnet", "options": WIDER}, "width between 1 and 256, got 257"),
