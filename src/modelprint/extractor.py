@@ -29,6 +29,9 @@ SCHEMA_VERSION = 2
 _READABLE_SCHEMAS = (1, 2)
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
 PREPROCESSING_VERSION = 3
+# More pixels at once do not fit a CPU's cache: eight images of 512 px take twice as long together
+# as one by one.
+_CACHED_PIXELS = 2**18
 
 
 @dataclass(frozen=True)
@@ -277,12 +280,16 @@ class FingerprintExtractor(
 
     def _embed_batch(self, images: list[LoadedImage], batch_size: int) -> Tensor:
         fingerprints = torch.empty(len(images), self.dim)
-        by_size: dict[tuple[int, ...], list[int]] = {}
+        by_size: dict[tuple[int, int, int], list[int]] = {}
         for number, image in enumerate(images):
-            by_size.setdefault(tuple(image.pixels.shape), []).append(number)
-        for numbers in by_size.values():
-            for start in range(0, len(numbers), batch_size):
-                chosen = numbers[start : start + batch_size]
+            channels, height, width = image.pixels.shape
+            by_size.setdefault((channels, height, width), []).append(number)
+        for (_, height, width), numbers in by_size.items():
+            most = batch_size
+            if self.device.type == "cpu":
+                most = min(batch_size, max(1, _CACHED_PIXELS // (height * width)))
+            for start in range(0, len(numbers), most):
+                chosen = numbers[start : start + most]
                 pixels = torch.stack([images[number].pixels for number in chosen])
                 # A caller's autocast would round residuals, which are all that there is to see.
                 with torch.autocast(self.device.type, enabled=False):
