@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def recompressed(images: Tensor, quality: int) -> Tensor:
-    """JPEG copies of images, with chroma at half resolution.
+    """JPEG copies of images, at Pillow's defaults: chroma at half resolution.
 
     Args:
         images: ``(B, 3, H, W)`` float32 RGB in [0, 1], rounded to 8 bits here if they are not.
@@ -24,13 +24,14 @@ def recompressed(images: Tensor, quality: int) -> Tensor:
     Returns:
         ``(B, 3, H, W)`` float32 in [0, 1], where the images are.
     """
-    pixels = (255 * images).round().to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy()
-    copies = np.stack([_jpeg(np.ascontiguousarray(picture), quality) for picture in pixels])
-    return torch.from_numpy(copies).permute(0, 3, 1, 2).to(images.device).float() / 255
+    pixels = (255 * images).round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    pictures = [through_codec(Image.fromarray(rows), "JPEG", quality) for rows in pixels]
+    copies = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
+    return copies.permute(0, 3, 1, 2).to(images.device).float() / 255
 
 
-def _jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+def through_codec(picture: Image.Image, codec: str, quality: int) -> Image.Image:
+    """An RGB picture written by one of Pillow's lossy codecs, at its defaults, and read again."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    with Image.open(file) as copy:
-        return np.asarray(copy)
+    picture.save(file, codec, quality=quality)
+    return Image.open(file).convert("RGB")

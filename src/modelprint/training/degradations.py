@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from modelprint.features.recompression import through_codec
 from modelprint.synthesis.draws import Draws
 
 
@@ -33,22 +33,16 @@ def degrade(image: Tensor, draws: Draws) -> Tensor:
 def recompress(image: Tensor, draws: Draws) -> Tensor:
     """A JPEG copy of ``(3, H, W)`` uint8, of a quality from 30 to 95."""
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-    copy = _encode(picture, "JPEG", 30 + draws.integer(66))
+    copy = through_codec(picture, "JPEG", 30 + draws.integer(66))
     return torch.from_numpy(np.array(copy)).permute(2, 0, 1).contiguous()
 
 
-def _encode(picture: Image.Image, kind: str, quality: int) -> Image.Image:
-    file = io.BytesIO()
-    picture.save(file, kind, quality=quality)
-    return Image.open(file).convert("RGB")
-
-
 def _jpeg(picture: Image.Image, draws: Draws) -> Image.Image:
-    return _encode(picture, "JPEG", 55 + draws.integer(43))
+    return through_codec(picture, "JPEG", 55 + draws.integer(43))
 
 
 def _webp(picture: Image.Image, draws: Draws) -> Image.Image:
-    return _encode(picture, "WEBP", 55 + draws.integer(43))
+    return through_codec(picture, "WEBP", 55 + draws.integer(43))
 
 
 def _resize(picture: Image.Image, draws: Draws) -> Image.Image:

@@ -114,8 +114,7 @@ def finish(
     place = torch.tensor([n for indices in spaces for n in range(len(indices))])
     order = place.argsort(stable=True)
     others = [held_out[half + n].clean for n in order.tolist()]
-    # Unrendered pictures are one class, in whatever space their index lies.
-    labels = torch.tensor([n if label_of(n) else 0 for n in chain(*spaces)])[order]
+    labels = torch.tensor([label_of(index) for index in chain(*spaces)])[order]
     scored = FingerprintExtractor(settings, bare.backbone, cohort, bare.calibration)
     clean = torch.stack([scored.embed(images) for images in others])
     figures = figures_of(scored, labels, clean)
