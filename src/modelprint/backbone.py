@@ -18,13 +18,13 @@ from modelprint.features.recompression import recompressed
 from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.features.resnet import ResNet
 from modelprint.residual import high_pass
+from modelprint.scoring.views import Views
 
-# Parts of a whitened fingerprint: the image, two recompressed copies, one at the common scale.
-PARTS = 4
 AT_OWN_SCALE, AT_COMMON_SCALE = 0, 1
 _QUALITIES = (75, 90)
-_MOST_TRUST = 2.5
-_COMMON_SCALE_WEIGHT = 1.6
+# Of a whitened fingerprint: the image, two recompressed copies, one at the common scale.
+_VIEWS = Views(weights=(6.0, 1.0, 1.0, 2.0), copies=(1, 2))
+PARTS = len(_VIEWS.weights)
 
 
 class Backbone(nn.Module, ABC):
@@ -32,9 +32,11 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         dim: Length D of the output.
+        views: Which views of an image the output consists of.
     """
 
     dim: int
+    views = Views()
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -68,6 +70,7 @@ class WhitenedStatistics(Backbone):
     mean: Tensor
     deviation: Tensor
     projection: Tensor
+    views = _VIEWS
     # Beyond eight deviations a statistic says "broken", not "how much".
     _CLIP = 8.0
 
@@ -81,11 +84,10 @@ class WhitenedStatistics(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """See ``Backbone.forward``."""
-        own, *copies = (self._part(residual_statistics(view)) for view in own_scale_views(images))
+        at_own_scale = [self._part(residual_statistics(v)) for v in own_scale_views(images)]
         scale = common_scale(*images.shape[-2:])
         small = self._part(residual_statistics(shrunk(images, scale)), AT_COMMON_SCALE)
-        alike = torch.stack([(own * copy).sum(1, keepdim=True) for copy in copies]).amax(0)
-        return torch.cat([_trust(alike) * own, *copies, _COMMON_SCALE_WEIGHT * small], 1)
+        return torch.cat([*at_own_scale, small], 1)
 
     def standardise(self, statistics: Tensor, scale: int = AT_OWN_SCALE) -> Tensor:
         """``(..., F)`` statistics in deviations from the mean at a scale, clipped at 8."""
@@ -112,16 +114,6 @@ def check_parts(dim: int) -> None:
             f"expected dim to be a multiple of {PARTS} between {PARTS} and "
             f"{PARTS * statistics_count()}, {PARTS} times the statistics of an image, got {dim}"
         )
-
-
-def _trust(alike: Tensor) -> Tensor:
-    """Weight of an image as it is against its copies, by its cosine with the nearest copy.
-
-    An image that has never been compressed differs from its copies (0.3 is usual) and says more
-    than they do. One that hardly changes has been compressed before, which hides its maker. Images
-    that were not are to have the same weight, all of them, or their scores are not comparable.
-    """
-    return _MOST_TRUST * ((0.85 - alike) / 0.2).clamp(0.25, 1)
 
 
 class SpectrumResNet(Backbone):

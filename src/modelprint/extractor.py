@@ -28,7 +28,7 @@ from modelprint.scoring.comparison import Comparison, symmetric
 SCHEMA_VERSION = 2
 _READABLE_SCHEMAS = (1, 2)
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
-PREPROCESSING_VERSION = 3
+PREPROCESSING_VERSION = 4
 # More pixels at once do not fit a CPU's cache: eight images of 512 px take twice as long together
 # as one by one.
 _CACHED_PIXELS = 2**18
@@ -104,7 +104,7 @@ class FingerprintExtractor(
         config: What the weights are.
         backbone: Images to raw features; its output is normalised here.
         cohort: ``(N, D)`` unit fingerprints of images of synthetic models, which ``compare``
-            normalises its scores with. Empty: scores are plain cosines.
+            normalises its scores with. Empty: scores are plain resemblances, in [-1, 1].
         calibration: How often two different models score how much.
         card: Text of the model card.
         device: Where the backbone runs; ``None`` is the GPU if there is one, else the CPU.
@@ -124,7 +124,7 @@ class FingerprintExtractor(
         self.calibration = calibration
         self.card = card
         self.cohort = cohort.float()
-        self.comparison = Comparison(self.cohort)
+        self.comparison = Comparison(self.cohort, views=backbone.views)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.backbone = backbone.eval().requires_grad_(False).to(self.device)
 

@@ -3,7 +3,8 @@
 The closed-form half of the fingerprint: nothing in this file is trained. Seven groups of numbers,
 at full and at half resolution, the last at full alone. All crops of an image are averaged before
 any logarithm (Welch's method), so that a larger image gives a less noisy estimate of the same
-numbers.
+numbers. Crops for spectra overlap by half, since their borders hardly count in a window; those for
+tails, co-occurrence and energy lie side by side, which costs half and says the same.
 
 | group | what it catches |
 |---|---|
@@ -22,6 +23,7 @@ out, so that no texture outweighs the others, and the residual's magnitude.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +36,7 @@ from modelprint.features.subband_energy import subband_energy
 from modelprint.residual import even_out, high_pass, normalise, opponent_channels
 
 CROP_PX = 128
-_MOST_CROPS = 12
+_MOST_OVERLAPPING, _MOST_ADJACENT = 12, 8
 # Cells of the half plane of frequencies, at full and at half resolution.
 _GRIDS = ((24, 12), (16, 8))
 _CHANNEL_PAIRS = ((0, 1), (0, 2), (1, 2))
@@ -58,16 +60,18 @@ def residual_statistics(images: Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     side = min(CROP_PX, height // 16 * 16, width // 16 * 16)
-    tops, lefts = (crop_starts(n, side, side // 2, _MOST_CROPS) for n in (height, width))
+    overlapping = _Crops.of(height, width, side, side // 2, _MOST_OVERLAPPING)
+    adjacent = _Crops.of(height, width, side, side, _MOST_ADJACENT)
     channels = opponent_channels(images)
     residual = high_pass(channels)
     even = even_out(residual)
-    groups = _level(channels, residual, even, side, tops, lefts, _GRIDS[0])
+    groups = _spectra(residual, even, overlapping, _GRIDS[0])
+    groups += _distributions(channels, residual, adjacent)
     groups.append(periodicity(channels, even))
     channels = F.avg_pool2d(channels, 2)
     residual = high_pass(channels)
-    tops, lefts = ([start // 2 for start in starts] for starts in (tops, lefts))
-    groups += _level(channels, residual, even_out(residual), side // 2, tops, lefts, _GRIDS[1])
+    groups += _spectra(residual, even_out(residual), overlapping.halved(), _GRIDS[1])
+    groups += _distributions(channels, residual, adjacent.halved())
     return torch.cat([group.flatten(1) for group in groups], 1)
 
 
@@ -77,29 +81,50 @@ def statistics_count() -> int:
     return residual_statistics(torch.zeros(1, 3, 32, 32)).shape[1]
 
 
-def _level(
-    channels: Tensor,
-    residual: Tensor,
-    even: Tensor,
-    side: int,
-    tops: list[int],
-    lefts: list[int],
-    grid: tuple[int, int],
-) -> list[Tensor]:
-    """The groups at one resolution; every tensor begins with axis B."""
-    plain = cut(channels, side, tops, lefts).flatten(0, 1)
-    crops = cut(residual, side, tops, lefts)
-    shape = crops.shape[:2]  # (B, N crops)
-    residual = normalise(crops.flatten(0, 1))
-    magnitude = residual.abs().clamp(max=4)
+class _Crops(NamedTuple):
+    """Where an image is cut into squares."""
+
+    side: int
+    tops: list[int]
+    lefts: list[int]
+
+    @classmethod
+    def of(cls, height: int, width: int, side: int, stride: int, most: int) -> _Crops:
+        tops, lefts = (crop_starts(length, side, stride, most) for length in (height, width))
+        return cls(side, tops, lefts)
+
+    def halved(self) -> _Crops:
+        """The same squares of the image at half resolution."""
+        tops, lefts = ([start // 2 for start in starts] for starts in (self.tops, self.lefts))
+        return _Crops(self.side // 2, tops, lefts)
+
+    def cut(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to ``(B, N, C, S, S)``."""
+        return cut(x, self.side, self.tops, self.lefts)
+
+
+def _spectra(residual: Tensor, even: Tensor, crops: _Crops, grid: tuple[int, int]) -> list[Tensor]:
+    """Power, coherence and harmonics at one resolution; every tensor begins with axis B."""
+    parts = crops.cut(residual)
+    magnitude = normalise(parts.flatten(0, 1)).abs_().clamp_(max=4)
     magnitude = magnitude - magnitude.mean((2, 3), keepdim=True)
-    groups = []
-    for signal in (cut(even, side, tops, lefts), magnitude.view(crops.shape)):
-        groups += _spectral(signal, grid)
-    groups.append(torch.log(_mean_over_crops(_tails(residual), shape) + 2e-3))
-    groups.append(torch.log(_mean_over_crops(_patterns(residual), shape) + 2e-3))
-    groups.append(_mean_over_crops(subband_energy(plain), shape))
-    return groups
+    return [
+        *_spectral(crops.cut(even), grid),
+        *_spectral(magnitude.view(parts.shape), grid),
+    ]
+
+
+def _distributions(channels: Tensor, residual: Tensor, crops: _Crops) -> list[Tensor]:
+    """Tails, co-occurrence and energy at one resolution; every tensor begins with axis B."""
+    parts = crops.cut(residual)
+    shape = parts.shape[:2]  # (B, N crops)
+    normal = normalise(parts.flatten(0, 1))
+    plain = crops.cut(channels).flatten(0, 1)
+    return [
+        torch.log(_mean_over_crops(_tails(normal), shape) + 2e-3),
+        torch.log(_mean_over_crops(_patterns(normal), shape) + 2e-3),
+        _mean_over_crops(subband_energy(plain), shape),
+    ]
 
 
 def _mean_over_crops(values: Tensor, shape: torch.Size) -> Tensor:

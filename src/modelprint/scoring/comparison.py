@@ -7,17 +7,18 @@ from collections.abc import Callable
 from torch import Tensor
 
 from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.views import Views
 
 
 class Comparison:
     """Scores images against models: larger is more alike.
 
-    The score is the cosine in units of how the *image* scores against the nearer half of a cohort
-    of images of synthetic models, which made none of what is compared: standard deviations above
-    the mean (Z-norm; Auckenthaler, Carey and Lloyd-Thomas 2000). Some images lie in a crowd and
-    are like everything; a cosine does not show that. The nearer half, for half of the cohort is
-    recompressed: what JPEGs have in common is judged by JPEGs. With an empty cohort it is the
-    cosine.
+    The score is the resemblance that ``Views`` defines, in units of how the *image* scores against
+    the nearer half of a cohort of images of synthetic models, which made none of what is compared:
+    standard deviations above the mean (Z-norm; Auckenthaler, Carey and Lloyd-Thomas 2000). Some
+    images lie in a crowd and are like everything; a resemblance does not show that. The nearer
+    half, for half of the cohort is recompressed: what JPEGs have in common is judged by JPEGs.
+    With an empty cohort it is the resemblance.
 
     For two single images, ``symmetric`` takes the mean of both directions (S-norm; Kenny, Odyssey
     2010). For models it would be worse: means of images lie at another level than images do.
@@ -25,25 +26,32 @@ class Comparison:
     Args:
         cohort: ``(N, D)`` unit fingerprints; none or several.
         adaptation: Applied to all fingerprints before they are compared, the cohort's as well.
+        views: What fingerprints consist of; by default of one view, so that resemblance is cosine.
     """
 
-    def __init__(self, cohort: Tensor, adaptation: Adaptation | None = None) -> None:
+    def __init__(
+        self, cohort: Tensor, adaptation: Adaptation | None = None, views: Views | None = None
+    ) -> None:
         self._unadapted = cohort
         self._adaptation = adaptation
-        self._cohort = cohort if adaptation is None else adaptation(cohort)
+        self._views = views or Views()
+        self._cohort = self._views.take_apart(cohort, adaptation)
 
     def adapted(self, adaptation: Adaptation) -> Comparison:
         """The same scorer for a gallery that its adaptation was estimated from."""
-        return Comparison(self._unadapted, adaptation)
+        return Comparison(self._unadapted, adaptation, self._views)
 
     def __call__(self, images: Tensor, models: Tensor) -> Tensor:
         """Scores ``(N, M)`` float32 of ``(N, D)`` against ``(M, D)`` unit fingerprints."""
-        if self._adaptation is not None:
-            images, models = self._adaptation(images), self._adaptation(models)
-        scores = images @ models.T
-        if not len(self._cohort) or not scores.numel():
+        of_images, of_models = (
+            self._views.take_apart(fingerprints, self._adaptation)
+            for fingerprints in (images, models)
+        )
+        scores = self._views.resemblance(of_images, of_models)
+        if not len(self._unadapted) or not scores.numel():
             return scores
-        level = (images @ self._cohort.T).topk(max(2, len(self._cohort) // 2)).values
+        level = self._views.resemblance(of_images, self._cohort)
+        level = level.topk(max(2, len(self._unadapted) // 2)).values
         return (scores - level.mean(1, keepdim=True)) / (level.std(1, keepdim=True) + 1e-4)
 
 

@@ -20,6 +20,8 @@ from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import content, content_count, images_of_model, in_workers
 
+# Power of the variance between models that a whitened direction is scaled by.
+_GAIN = 0.1
 _VIEWS, _SMALL, _DEGRADED = "views", "small", "degraded"
 _MODELS, _CONTENT = "models", "content"
 
@@ -93,15 +95,16 @@ def whiten(
     within.diagonal().add_(config.ridge * within.diagonal().mean())
     lower = torch.linalg.cholesky(within.double())
     whitening = torch.linalg.inv(lower).T.float()
-    between = (centres[0][:, 0] - centres[0].mean(0)) @ whitening
+    # Directions in which the models' copies differ serve images that were compressed.
+    between = torch.cat([centre[:, 0] - centre.mean(0) for centre in centres]) @ whitening
     moment = between.T @ between
     # Among whitened directions, those in which models differ most come last from eigh.
     spread, directions = torch.linalg.eigh(moment)
     spread, directions = spread.flip(0), directions.flip(1)
-    # Where models differ more than is usual a difference says more, so it counts for more. The
-    # root of the root of the variance: in full, a few directions would be all that counts.
+    # Where models differ more than is usual a difference says more, so it counts for more, but
+    # little: thresholds for strangers suffer where few directions are most of a fingerprint.
     usual = spread[: len(views)].median()
-    gains = (spread / usual).clamp(min=1) ** 0.25
+    gains = (spread / usual).clamp(min=1) ** _GAIN
     backbone.projection = whitening @ (directions * gains)[:, : config.dim // PARTS]
     return backbone
 
