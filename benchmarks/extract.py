@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ def _row(
     }
 
 
-def table(record: dict[str, Any]) -> str:
+def table(record: Mapping[str, Any]) -> str:
     """The figures as a Markdown table."""
     head = ["px", "way", "ms per image", "images/s", "times the paper's", "GFLOP", "GB"]
     rows = []

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results: dict[str, dict[str, Figures]] = {}
         for name, embedder in embedders.items():
             results[name] = evaluate(embedder, folder, plan, log=partial(_log, name))
-        print(tables(results, plan))
+        print("\n\n".join(tables(results, plan)))
         if options.json is not None:
             record = _record(folder, plan, embedders, results)
             write_record(options.json, record)

@@ -48,7 +48,7 @@ SHORT = {
 }
 
 
-def tables(results: Mapping[str, Mapping[str, Figures]], plan: Plan) -> str:
+def tables(results: Mapping[str, Mapping[str, Figures]], plan: Plan) -> list[str]:
     """Markdown: one table of clean figures, one of all conditions for each embedder."""
     top = {f"top1_{n}": f"top-1, {n} enrolled" for n in plan.gallery_sizes}
     titles = {**top, **TITLES}
@@ -72,7 +72,7 @@ def tables(results: Mapping[str, Mapping[str, Figures]], plan: Plan) -> str:
                 ),
             )
         )
-    return "\n\n".join(parts)
+    return parts
 
 
 def plain_figures(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.report import markdown_table
+
 _WAYS = {
     "a": "(a) one model, one photograph",
     "b": "(b) one model, all photographs",
@@ -41,7 +43,7 @@ def tables(record: Mapping[str, Any]) -> str:
 
 
 def _ways(ways: Mapping[str, Any], equality: Mapping[str, Any]) -> str:
-    return markdown(
+    return markdown_table(
         [
             *("way", "ms per image", "quartiles", "images/s", "times (a)", "of arithmetic"),
             *("of copying", "peak MB", "largest difference", "mean difference"),
@@ -67,7 +69,7 @@ def _ways(ways: Mapping[str, Any], equality: Mapping[str, Any]) -> str:
 
 
 def _growth(models: Sequence[Mapping[str, Any]], photos: Sequence[Mapping[str, Any]]) -> str:
-    drawn = markdown(
+    drawn = markdown_table(
         ["drawn, fitted and rendered", "photographs", "seconds", "ms per model", "peak MB"],
         [
             [
@@ -80,7 +82,7 @@ def _growth(models: Sequence[Mapping[str, Any]], photos: Sequence[Mapping[str, A
             for point in models
         ],
     )
-    rendered = markdown(
+    rendered = markdown_table(
         ["rendered alone", "photographs", "ms per image", "peak MB"],
         [
             [
@@ -96,7 +98,7 @@ def _growth(models: Sequence[Mapping[str, Any]], photos: Sequence[Mapping[str, A
 
 
 def _fits(fits: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
-    table = markdown(
+    table = markdown_table(
         ["fit", "seconds per model", "times faster than 83 s", "5 760 models", "measured on"],
         [
             ["the paper, RTX 3090", "83", "1", "133 h", "reported"],
@@ -116,16 +118,3 @@ def _fits(fits: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
         f"{seconds:.3f} s ({name.rpartition('_')[2]})" for name, seconds in sample.items()
     )
     return f"{table}\n\n`sample(5760)`: {took}."
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with columns of even width."""
-    lines = [list(head), *map(list, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in lines
-    )

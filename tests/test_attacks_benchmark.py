@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from tiny import extractor as tiny_extractor
 from tiny import weights
 
 from benchmarks import attack_methods as methods
-from benchmarks import attacks, limitations, pages
+from benchmarks import attacks
 from benchmarks.attack_report import Outcome, figures, table
 from benchmarks.attack_subjects import from_folder, synthetic
 from modelprint.extractor import FingerprintExtractor
@@ -189,13 +188,3 @@ def test_laundering_is_what_pillow_would_do():
     small.resize((96, 96), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
     expected = np.array(Image.open(buffer).convert("RGB"))
     assert np.array_equal(methods.launder(pixels, "").permute(1, 2, 0).numpy(), expected)
-
-
-def test_the_figures_in_the_documentation_are_those_that_were_measured():
-    """`python -m benchmarks.limitations` writes them."""
-    page = limitations.PAGE.read_text("utf-8")
-    assert pages.refreshed(page, limitations.TABLES) == page
-    assert set(limitations.TABLES) == set(re.findall(r"<!-- table: (\w+) -->", page))
-    changed = page.replace("| gradient away", "| gradient aweigh")
-    assert changed != page
-    assert pages.refreshed(changed, limitations.TABLES) == page
