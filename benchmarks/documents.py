@@ -58,11 +58,12 @@ def discovered(record: Mapping[str, Any]) -> str:
 
 
 def _quality(record: Mapping[str, Any]) -> list[str]:
+    protocol = record["protocol"]
     plan = Plan(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in record["protocol"].items()
-        }
+        protocol["enrolled"],
+        tuple(protocol["seeds"]),
+        tuple(protocol["conditions"]),
+        protocol["resamples"],
     )
     results = {
         name: {

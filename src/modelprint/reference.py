@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from modelprint.embedder import Embedder, Scorer, calibration_of, scorer_of
 from modelprint.errors import ExtractorMismatchError
 from modelprint.gallery_file import content_digest
 from modelprint.images import LoadedImage
-from modelprint.index import Index
+from modelprint.index import Index, Templates
 from modelprint.records import Provenance, image_facts, record_digest
 from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,32 @@ class Reference:
         """The scorer, adapted to the enrolled images."""
         labels = [row.label for row in self.index.rows]
         return scorer_of(self.embedder, Adaptation.fit(self.index.fingerprints, labels))
+
+    @cached_property
+    def score_models(self) -> Callable[[Tensor], Tensor]:
+        """Scores `(n, D)` fingerprints against every enrolled model, `(n, L)`."""
+        return self.against(self.index.templates)
+
+    @cached_property
+    def score_families(self) -> Callable[[Tensor], Tensor]:
+        """Scores `(n, D)` fingerprints against every family of models, `(n, F)`."""
+        return self.against(self.index.families)
+
+    def against(self, templates: Templates) -> Callable[[Tensor], Tensor]:
+        """What scores `(n, D)` fingerprints against templates, `(n, T)`.
+
+        Adapting many templates takes far longer than comparing with them: it is done once.
+        """
+        score = self.score
+        if isinstance(score, Comparison):
+            return partial(score.against, models=score.take_apart(templates.fingerprints))
+
+        def scores(fingerprints: Tensor) -> Tensor:
+            # A scorer of somebody else's is not asked about nothing.
+            empty = torch.empty(len(fingerprints), len(templates.labels))
+            return score(fingerprints, templates.fingerprints) if empty.numel() else empty
+
+        return scores
 
     def as_if_new(self, numbers: Sequence[int], templates: Tensor) -> Tensor:
         """Scores `(n, M)` of enrolled images by a scorer that is not adapted to them.

@@ -14,7 +14,7 @@ from modelprint.calibration import Calibration, check_fpr
 from modelprint.decision import Candidate, Identification, Verification
 from modelprint.embedder import Embedder, fingerprints_of
 from modelprint.images import LoadedImage
-from modelprint.index import Index, Templates
+from modelprint.index import Index
 from modelprint.lineage import is_within
 from modelprint.reference import Reference
 from modelprint.scoring.comparison import symmetric
@@ -46,10 +46,8 @@ def identify_embedded(
     fingerprints: Tensor,
 ) -> list[Identification]:
     """The same for images whose fingerprints `(n, D)` are known: of those that could be read."""
-    index = reference.index
-    of_models = _scores(reference, fingerprints, index.templates)
-    of_families = _scores(reference, fingerprints, index.families)
-    scores = zip(of_models, of_families, strict=True)
+    found = (reference.score_models(fingerprints), reference.score_families(fingerprints))
+    scores = zip(*(of_all.tolist() for of_all in found), strict=True)
     return [
         _unreadable(reference, fpr, image)
         if isinstance(image, Unreadable)
@@ -75,7 +73,7 @@ def verify_label(
     fingerprint = fingerprints_of(reference.embedder, [image])
     claimed: list[tuple[Candidate, int]] = []
     for templates in (members, wider):
-        scores = _scores(reference, fingerprint, templates)[0]
+        scores = reference.against(templates)(fingerprint)[0].tolist()
         for name, score, enrolled in zip(templates.labels, scores, templates.counts, strict=True):
             claimed.append((_compared(reference, name, score, enrolled, image.side_px), enrolled))
     best, enrolled = min(claimed, key=lambda pair: (pair[0].p_value or 1.0, -pair[0].score))
@@ -217,14 +215,6 @@ def _verification(
             *warnings,
         ),
     )
-
-
-def _scores(reference: Reference, fingerprints: Tensor, templates: Templates) -> list[list[float]]:
-    """One list for each of `(N, D)` fingerprints, with a score for each template."""
-    if not len(fingerprints) or not templates.labels:
-        return [[] for _ in fingerprints]
-    scores: list[list[float]] = reference.score(fingerprints, templates.fingerprints).tolist()
-    return scores
 
 
 def _compared(

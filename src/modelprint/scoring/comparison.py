@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from modelprint.scoring.adaptation import Adaptation
-from modelprint.scoring.views import Views
+from modelprint.scoring.views import Viewed, Views
 
 
 class Comparison:
@@ -35,7 +35,7 @@ class Comparison:
         self._unadapted = cohort
         self._adaptation = adaptation
         self._views = views or Views()
-        self._cohort = self._views.take_apart(cohort, adaptation)
+        self._cohort = self.take_apart(cohort)
 
     def adapted(self, adaptation: Adaptation) -> Comparison:
         """The same scorer for a gallery that its adaptation was estimated from."""
@@ -43,11 +43,16 @@ class Comparison:
 
     def __call__(self, images: Tensor, models: Tensor) -> Tensor:
         """Scores ``(N, M)`` float32 of ``(N, D)`` against ``(M, D)`` unit fingerprints."""
-        of_images, of_models = (
-            self._views.take_apart(fingerprints, self._adaptation)
-            for fingerprints in (images, models)
-        )
-        scores = self._views.resemblance(of_images, of_models)
+        return self.against(images, self.take_apart(models))
+
+    def take_apart(self, fingerprints: Tensor) -> Viewed:
+        """What ``against`` compares; for models that one asks about again and again."""
+        return self._views.take_apart(fingerprints, self._adaptation)
+
+    def against(self, images: Tensor, models: Viewed) -> Tensor:
+        """Scores ``(N, M)`` float32 of ``(N, D)`` unit fingerprints against M taken apart."""
+        of_images = self.take_apart(images)
+        scores = self._views.resemblance(of_images, models)
         if not len(self._unadapted) or not scores.numel():
             return scores
         level = self._views.resemblance(of_images, self._cohort)
