@@ -105,7 +105,8 @@ def follow_gradient(
     """Projected gradient on scores, with every pixel within one grey level.
 
     Madry et al., "Towards deep learning models resistant to adversarial attacks", 2018; with steps
-    that shrink to nothing, so that few pixels end between grey levels.
+    that shrink to nothing, so that few pixels end between grey levels. The gradient of recompressed
+    copies is passed straight through the codec (Athalye, Carlini and Wagner 2018).
 
     Args:
         pixels: `(3, H, W)` uint8.

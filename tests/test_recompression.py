@@ -37,3 +37,12 @@ def test_the_images_stay_as_they_are():
     before = batch.clone()
     recompressed(batch, 75)
     assert torch.equal(batch, before)
+
+
+def test_the_gradient_of_a_copy_is_that_of_its_image():
+    images = (tiny.photos(2, 32, 40).float() / 255).requires_grad_()
+    copies = recompressed(images, 75)
+    torch.testing.assert_close(copies, recompressed(images.detach(), 75))
+    weights = tiny.numbers(*copies.shape, seed=1)
+    (gradient,) = torch.autograd.grad((copies * weights).sum(), images)
+    torch.testing.assert_close(gradient, weights)

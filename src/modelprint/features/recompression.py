@@ -22,12 +22,17 @@ def recompressed(images: Tensor, quality: int) -> Tensor:
         quality: Of libjpeg's scale, 1 to 100.
 
     Returns:
-        ``(B, 3, H, W)`` float32 in [0, 1], where the images are.
+        ``(B, 3, H, W)`` float32 in [0, 1], where the images are. A codec has no gradient: that of a
+        copy is taken for that of its image (a straight-through estimate).
     """
-    pixels = (255 * images).round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    pictures = [through_codec(Image.fromarray(rows), "JPEG", quality) for rows in pixels]
+    pixels = (255 * images.detach()).round().to("cpu", torch.uint8).permute(0, 2, 3, 1)
+    pictures = [
+        through_codec(Image.fromarray(rows), "JPEG", quality)
+        for rows in pixels.contiguous().numpy()
+    ]
     copies = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
-    return copies.permute(0, 3, 1, 2).to(images.device).float() / 255
+    copies = copies.permute(0, 3, 1, 2).to(images.device).float() / 255
+    return images + (copies - images).detach() if images.requires_grad else copies
 
 
 def through_codec(picture: Image.Image, codec: str, quality: int) -> Image.Image:
