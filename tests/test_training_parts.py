@@ -48,11 +48,11 @@ def test_whitening_makes_the_noise_within_models_round_but_for_what_says_more():
     projected = backbone.standardise(clean) @ backbone.projection
     deviations = (projected - projected.mean(1, keepdim=True)).flatten(0, 1)
     covariance = deviations.T @ deviations / (60 * 7)
-    # With noise of one, directions of more than the usual spread are larger by its fourth root.
+    # With noise of one, directions of more than the usual spread are larger by its tenth root.
     noise = covariance.diagonal()
     spread = projected.mean(1).var(0, correction=0) / noise
-    gains = (spread / spread.median()).clamp(min=1) ** 0.25
-    assert gains.max() > 1.2
+    gains = (spread / spread.median()).clamp(min=1) ** 0.1
+    assert gains.max() > 1.1
     torch.testing.assert_close(covariance, torch.diag(gains.square()), atol=2e-2, rtol=1e-2)
 
 
@@ -125,9 +125,10 @@ def test_every_size_of_enrolment_and_image_is_calibrated():
 
 
 def test_figures_are_perfect_where_models_are_plain_to_tell_apart():
-    clean = torch.eye(tiny.DIM)[:5, None].expand(5, 14, tiny.DIM) + 0.01 * tiny.numbers(
-        5, 14, tiny.DIM
-    )
+    # Every view of a model points in a direction of its own.
+    angles = 2 * torch.pi * torch.arange(5) / 5
+    directions = torch.stack([angles.cos(), angles.sin()], 1).repeat(1, tiny.DIM // 2)
+    clean = directions[:, None] + 0.01 * tiny.numbers(5, 14, tiny.DIM)
     clean = torch.nn.functional.normalize(clean, dim=2)
     figures = figures_of(tiny.extractor(cohort=0), torch.arange(5), clean)
     assert figures == {"top1": 1.0, "roc_auc": 1.0, "eer": 0.0}
