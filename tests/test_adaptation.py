@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modelprint.scoring import adaptation as module
 from modelprint.scoring.adaptation import _PRIOR_DEVIATIONS, Adaptation
 
 
@@ -52,6 +53,21 @@ def test_what_varies_within_models_counts_less_and_more_images_say_so_more_firml
         adaptation = Adaptation.fit(*enrolled(10, images))
         shares.append((adaptation(mixed) @ axis.T).item())
     assert 0.7 > shares[0] > shares[1] > shares[2] > 0
+
+
+def test_of_very_many_images_a_sample_is_used(monkeypatch):
+    rows, labels = enrolled(60, 10, dim=400)
+    whole = Adaptation.fit(rows, labels)
+    assert len(whole.directions) > 300
+    monkeypatch.setattr(module, "_MOST_DEVIATIONS", 200)
+    sample = Adaptation.fit(rows, labels)
+    assert len(sample.directions) <= 200
+    # The first axis is what varies: both find it, the sample from images of all models.
+    for adaptation in (whole, sample):
+        strongest = adaptation.directions[adaptation.gains.argmin()]
+        assert strongest[0].abs() > 0.95
+    alone = Adaptation.fit(rows[:200], labels[:200])
+    assert not torch.allclose(sample.gains.sort().values[:5], alone.gains.sort().values[:5])
 
 
 def test_single_images_of_models_change_nothing():
