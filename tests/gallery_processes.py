@@ -52,21 +52,24 @@ def killed(folder: Path, times: int = 200) -> dict:
     """A writer is killed at random moments."""
     path, dice = folder / "models.gallery", random.Random(0)
     galleries = [gallery_of(seed) for seed in (0, 1)]
-    started = time.perf_counter()
-    for gallery in galleries * 5:
-        gallery.save(path, overwrite=True)
-    save_s = (time.perf_counter() - started) / 10
+
+    def save_both():
+        for gallery in galleries:
+            gallery.save(path, overwrite=True)
 
     def save_for_ever():
         while True:
-            for gallery in galleries:
-                gallery.save(path, overwrite=True)
+            save_both()
 
     digests = [gallery.digest for gallery in galleries]
     found, leftovers = [], 0
-    for _ in range(times):
+    for number in range(times):
+        if number % 20 == 0:  # again and again, for a disk is not always as fast
+            started = time.perf_counter()
+            os.waitpid(forked(save_both), 0)
+            both_s = time.perf_counter() - started
         child = forked(save_for_ever)
-        time.sleep(dice.uniform(0, 4 * save_s))
+        time.sleep(dice.uniform(0, 2 * both_s))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         found.append(digests.index(Gallery.load(path, CosineEmbedder()).digest))

@@ -33,6 +33,7 @@ def scenario(name, folder):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+    print(done.stderr)  # of the processes that it started: pytest shows it when a test fails
     return json.loads(done.stdout)
 
 
