@@ -147,8 +147,8 @@ def explain(reference: Reference, image: LoadedImage, label: str | None = None) 
 
 def _best(reference: Reference, fingerprint: Tensor, side_px: int) -> str:
     """The model that an identification names first."""
-    labels, templates, counts = reference.index.templates
-    scores = reference.score(fingerprint, templates)[0].tolist()
+    labels, _, counts = reference.index.templates
+    scores = reference.score_models(fingerprint)[0].tolist()
     return ranked(labels, scores, counts, side_px, reference.calibration)[0].label
 
 

@@ -229,7 +229,7 @@ def _nearest(
     templates = reference.index.templates
     if not templates.labels:
         return None
-    scores = reference.score(fingerprints, templates.fingerprints).mean(0).tolist()
+    scores = reference.score_models(fingerprints).mean(0).tolist()
     side_px = min(image.side_px for image in images)
     return ranked(
         templates.labels,

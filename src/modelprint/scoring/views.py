@@ -3,8 +3,8 @@
 A fingerprint may consist of several views of an image: the image as it is, copies of it that were
 compressed once more, a smaller one. What happens to images on their way spoils some views and
 leaves others, so two images resemble each other if *some* views do: the mean over views favours
-those that agree. A view of an image that has been compressed before is hardly trusted at all, for
-the compression is most of what it shows.
+those that agree. An image that has been compressed before is trusted less than its copies, for the
+compression is most of what it shows.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ class Views:
 
     def take_apart(self, fingerprints: Tensor, adaptation: Adaptation | None = None) -> Viewed:
         """The views of `(N, D)` fingerprints, adapted if need be."""
-        trust = self._trust(fingerprints)
+        parts = self._parts(fingerprints)
+        trust = self._trust(parts)
         if adaptation is not None:
-            fingerprints = adaptation(fingerprints)
-        return Viewed(self._parts(fingerprints), trust)
+            parts = self._parts(adaptation(fingerprints))
+        return Viewed(parts, trust)
 
     def resemblance(self, a: Viewed, b: Viewed) -> Tensor:
         """Weighted quadratic mean `(N, M)` of the views' cosines, in [-1, 1].
@@ -75,11 +76,10 @@ class Views:
         parts = fingerprints.chunk(len(self.weights), dim=1)
         return tuple(F.normalize(part, dim=1) for part in parts)
 
-    def _trust(self, fingerprints: Tensor) -> Tensor:
+    def _trust(self, parts: tuple[Tensor, ...]) -> Tensor:
         """How sure it is that images have not been compressed before, by their nearest copy."""
         if not self.copies:
-            return torch.ones(len(fingerprints))
-        parts = self._parts(fingerprints)
+            return torch.ones(len(parts[0]))
         cosines = [(parts[0] * parts[copy]).sum(1) for copy in self.copies]
         nearest = torch.stack(cosines).amax(0)
         return ((_COMPRESSED - nearest) / (_COMPRESSED - _CLEAN)).clamp(_LEAST_TRUST, 1)
