@@ -47,10 +47,13 @@ def _lattice_power(signal: Tensor) -> Tensor:
     B, C = signal.shape[:2]
     rows, columns = (length // _PERIOD for length in signal.shape[2:])
     whole = signal[..., : rows * _PERIOD, : columns * _PERIOD]
-    period = whole.reshape(B, C, rows, _PERIOD, columns, _PERIOD).mean((2, 4))
+    # Rows first, in which numbers that are added lie side by side with others that are.
+    column_sums = whole.reshape(B, C, rows, _PERIOD, -1).sum(2)
+    period = column_sums.view(B, C, _PERIOD, columns, _PERIOD).sum(3) / (rows * columns)
     spectrum = torch.fft.fft2(period - period.mean((2, 3), keepdim=True))
     power = (spectrum.real.square() + spectrum.imag.square()) / _PERIOD**2
     # White noise of variance v has v / (rows * columns) on average.
     variance = (signal - signal.mean((2, 3), keepdim=True)).square().mean((2, 3), keepdim=True)
     strength = power * (rows * columns) / (variance + _EPS)
-    return torch.stack([torch.log1p(strength[..., y, x]) for y, x in _FREQUENCIES], -1)
+    y, x = torch.tensor(_FREQUENCIES, device=signal.device).T
+    return torch.log1p(strength[..., y, x])

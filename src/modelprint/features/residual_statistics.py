@@ -39,6 +39,7 @@ CROP_PX = 128
 _MOST_OVERLAPPING, _MOST_ADJACENT = 12, 8
 # Cells of the half plane of frequencies, at full and at half resolution.
 _GRIDS = ((24, 12), (16, 8))
+_CHANNELS = 3
 _CHANNEL_PAIRS = ((0, 1), (0, 2), (1, 2))
 _TAILS = (0.5, 1.7, 2.5, 3.5, 5.0, 8.0, 14.0)
 _TERNARY = 0.7
@@ -136,17 +137,21 @@ def _spectral(signal: Tensor, grid: tuple[int, int]) -> list[Tensor]:
     side = signal.shape[-1]
     window = torch.hann_window(side, device=signal.device)
     spectrum = torch.fft.rfft2(signal * (window[:, None] * window))
-    spectrum = spectrum / window.square().sum()
-    power = (spectrum.real.square() + spectrum.imag.square()).mean(1)
+    # Neighbouring numbers are real and imaginary part, whatever is summed over both.
+    parts = torch.view_as_real(spectrum).unbind(2)
+    pairs = [*((channel, channel) for channel in range(_CHANNELS)), *_CHANNEL_PAIRS]
+    products = [(parts[i] * parts[j]).mean(1) for i, j in pairs]
+    cross = torch.stack([product[..., 0] + product[..., 1] for product in products], 1)
+    cross /= window.square().sum() ** 2
+    power = cross[:, :_CHANNELS]
     rows, columns = _averaging(side, grid, signal.device)
     log_power = torch.log(rows @ power @ columns.T + _EPS)
     rows, columns = _averaging(side, (grid[0] // 2, grid[1] // 2), signal.device)
-    coarse = rows @ power @ columns.T
-    coherence = []
-    for i, j in _CHANNEL_PAIRS:
-        a, b = spectrum[:, :, i], spectrum[:, :, j]
-        cross = rows @ (a.real * b.real + a.imag * b.imag).mean(1) @ columns.T
-        coherence.append(cross / torch.sqrt(coarse[:, i] * coarse[:, j] + _EPS**2))
+    coarse = rows @ cross @ columns.T
+    coherence = [
+        coarse[:, number] / torch.sqrt(coarse[:, i] * coarse[:, j] + _EPS**2)
+        for number, (i, j) in enumerate(_CHANNEL_PAIRS, _CHANNELS)
+    ]
     return [log_power, torch.stack(coherence, 1), _harmonics(power)]
 
 
@@ -175,7 +180,8 @@ def _harmonics(power: Tensor) -> Tensor:
     around = box_sum(plane, 7) - peak
     ratio = torch.log((peak / 9 + _EPS) / (around / 40 + _EPS))
     step = side // 8
-    return torch.stack([ratio[..., y * step, x * step] for y, x in _HARMONICS], -1)
+    rows, columns = torch.tensor(_HARMONICS, device=power.device).T * step
+    return ratio[..., rows, columns]
 
 
 def _tails(residual: Tensor) -> Tensor:
