@@ -151,11 +151,13 @@ def test_the_digest_is_a_sha256_that_does_not_change(extractor):
     assert FingerprintExtractor.from_weights(extractor.to_weights()).digest == extractor.digest
 
 
-@pytest.mark.parametrize("name", ["mean", "deviation", "projection", "cohort"])
+@pytest.mark.parametrize(
+    "name", ["mean", "deviation", "projection", "projection.scale", "cohort", "cohort.scale"]
+)
 def test_any_changed_weight_changes_the_digest(name, extractor):
     weights = tiny.weights()
     value = weights.tensors[name].clone()
-    value.view(-1)[3] += 0.25
+    value.view(-1)[-1] += 0.25 if value.is_floating_point() else 1
     other = FingerprintExtractor.from_weights(changed(weights, **{name: value}))
     assert other.digest != extractor.digest
 

@@ -101,9 +101,9 @@ def rewrite(path, **changes):
         ({"backbone": 3}, "backbone to be str, got 3"),
         ({"options": []}, r"options to be dict, got \[\]"),
         ({"dim": 9}, "dimension 9, got 8"),
-        ({"schema_version": 3}, "schema version 3.*pip install -U modelprint"),
-        ({"schema_version": 3, "sha256": {"all": 1}}, "expected sha256 with the digests"),
-        ({"schema_version": 0}, "expected schema 1 to 2"),
+        ({"schema_version": 4}, "schema version 4.*pip install -U modelprint"),
+        ({"schema_version": 4, "sha256": {"all": 1}}, "expected sha256 with the digests"),
+        ({"schema_version": 0}, "expected schema 1 to 3"),
         ({"schema_version": 1}, r"unknown \['sha256'\]"),
         ({"sha256": None}, "expected sha256 with the digests of .*, got None"),
         ({"sha256": {MODEL: "0" * 64}}, "expected sha256 with the digests"),
@@ -146,6 +146,9 @@ def test_a_calibration_that_is_not_exactly_right_is_refused(folder):
     ("name", "value", "said"),
     [
         ("projection", None, "Missing key.*projection"),
+        ("projection.scale", None, "projection.scale for each column, got .* None"),
+        ("projection.scale", torch.zeros(3, dtype=torch.float16), r"got shapes .* \(3,\)"),
+        ("projection.scale", torch.full((tiny.DIM // 4,), torch.inf), "NaN or infinity"),
         ("cohort", None, "cohort of shape"),
         ("extra", torch.zeros(2), "Unexpected key.*extra"),
         ("mean", torch.zeros(3), "size mismatch for mean"),
@@ -158,6 +161,7 @@ def test_a_calibration_that_is_not_exactly_right_is_refused(folder):
 )
 def test_tensors_that_are_not_exactly_right_are_refused(folder, name, value, said):
     tensors = load_file(folder / MODEL)
+    tensors.pop(f"{name}.scale", None)
     if value is None:
         del tensors[name]
     else:

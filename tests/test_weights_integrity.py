@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from modelprint.errors import ExtractorMismatchError, InvalidWeightsError
-from modelprint.extractor import FingerprintExtractor
+from modelprint.extractor import SCHEMA_VERSION, FingerprintExtractor
 from modelprint.gallery import Gallery
 from modelprint.hub import CALIBRATION, CONFIG, DIGESTS, MODEL, WeightsFolder, write_weights
 
@@ -57,7 +57,7 @@ def test_a_folder_of_the_first_schema_has_no_digests_and_is_read(folder):
     assert old.digest == digest
     assert old.config == tiny.extractor().config
     old.save_pretrained(folder)
-    assert json.loads((folder / CONFIG).read_text())["schema_version"] == 2
+    assert json.loads((folder / CONFIG).read_text())["schema_version"] == SCHEMA_VERSION
     assert load(folder).digest == digest
 
 

@@ -11,6 +11,7 @@ from modelprint.calibration import Calibration
 from modelprint.extractor import PREPROCESSING_VERSION, SCHEMA_VERSION, FingerprintExtractor
 from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.hub import WeightsFolder
+from modelprint.packing import packed
 from modelprint.synthesis.space import DesignSpace
 
 DIM = 8
@@ -68,8 +69,8 @@ def weights(seed: int = 0, cohort: int = 20) -> WeightsFolder:
         "projection": numbers(statistics_count(), DIM // 4, seed=seed),
         "cohort": unit_rows(cohort, seed=seed + 1) if cohort else torch.empty(0, DIM),
     }
-    halved = {name: value.half() for name, value in tensors.items()}
-    return WeightsFolder(halved, config(), calibration().to_dict(), "# A card\n")
+    kept = packed(tensors, ("projection", "cohort"))
+    return WeightsFolder(kept, config(), calibration().to_dict(), "# A card\n")
 
 
 def network_weights() -> WeightsFolder:
@@ -80,8 +81,8 @@ def network_weights() -> WeightsFolder:
         network(photos(4, seed=5).float() / 255)
     tensors = {**network.state_dict(), "cohort": unit_rows(20)}
     options = {"depth": 10, "width": 1, "log": False}
-    stored = {n: v.half() if v.is_floating_point() else v for n, v in tensors.items()}
-    return WeightsFolder(stored, config("spectrum-resnet", **options), calibration().to_dict(), "")
+    kept = packed(tensors, ("cohort",))
+    return WeightsFolder(kept, config("spectrum-resnet", **options), calibration().to_dict(), "")
 
 
 def extractor(seed: int = 0, cohort: int = 20) -> FingerprintExtractor:

@@ -33,10 +33,12 @@ class Backbone(nn.Module, ABC):
     Attributes:
         dim: Length D of the output.
         views: Which views of an image the output consists of.
+        matrices: Names of the weights that files keep with 8 bits a number.
     """
 
     dim: int
     views = Views()
+    matrices: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -71,6 +73,7 @@ class WhitenedStatistics(Backbone):
     deviation: Tensor
     projection: Tensor
     views = _VIEWS
+    matrices = ("projection",)
     # Beyond eight deviations a statistic says "broken", not "how much".
     _CLIP = 8.0
 

@@ -22,16 +22,19 @@ from modelprint.batches import Images, decoded_batches
 from modelprint.calibration import Calibration
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
 from modelprint.images import LoadedImage
+from modelprint.packing import packed, unpacked
 from modelprint.scoring.comparison import Comparison, symmetric
 
 # 2: config.json holds digests, which `modelprint.hub` adds, checks and takes away.
-SCHEMA_VERSION = 2
-_READABLE_SCHEMAS = (1, 2)
+# 3: matrices with 8 bits a number, as `modelprint.packing` says.
+SCHEMA_VERSION = 3
+_READABLE_SCHEMAS = (1, 2, 3)
 # Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
 PREPROCESSING_VERSION = 4
 # More pixels at once do not fit a CPU's cache: eight images of 512 px take twice as long together
 # as one by one.
 _CACHED_PIXELS = 2**18
+_COHORT = "cohort"
 
 
 @dataclass(frozen=True)
@@ -163,11 +166,8 @@ class FingerprintExtractor(
             InvalidWeightsError: Anything in it is missing, unknown or of the wrong shape.
         """
         config = ExtractorConfig.from_dict(weights.config)
-        tensors = {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in weights.tensors.items()
-        }
-        cohort = tensors.pop("cohort", torch.empty(0))
+        tensors = unpacked(weights.tensors)
+        cohort = tensors.pop(_COHORT, torch.empty(0))
         try:
             # The fresh weights, soon replaced, must not move the caller's random stream.
             with torch.random.fork_rng(devices=[]):
@@ -193,14 +193,9 @@ class FingerprintExtractor(
         return cls(config, backbone, cohort, calibration, card=weights.card, device=device)
 
     def to_weights(self) -> hub.WeightsFolder:
-        """The content of a weights folder that gives this extractor back; floats are halved."""
-        tensors = {**self.backbone.state_dict(), "cohort": self.cohort}
-        return hub.WeightsFolder(
-            {name: _stored(value) for name, value in tensors.items()},
-            asdict(self.config),
-            self.calibration.to_dict(),
-            self.card,
-        )
+        """The content of a weights folder that gives this extractor back, rounded."""
+        config = asdict(self.config)
+        return hub.WeightsFolder(self._packed(), config, self.calibration.to_dict(), self.card)
 
     def save_pretrained(
         self,
@@ -239,12 +234,17 @@ class FingerprintExtractor(
         """Sha256 in hex over the weights, the backbone's options and the preprocessing version."""
         kind = [PREPROCESSING_VERSION, self.config.backbone, self.config.options]
         state = hashlib.sha256(json.dumps(kind, sort_keys=True).encode())
-        tensors = {**self.backbone.state_dict(), "cohort": self.cohort}
+        tensors = self._packed()
         for name in sorted(tensors):
-            value = _stored(tensors[name]).cpu().contiguous()
+            value = tensors[name].cpu().contiguous()
             state.update(f"{name} {tuple(value.shape)}".encode())
             state.update(value.numpy().tobytes())
         return state.hexdigest()
+
+    def _packed(self) -> dict[str, Tensor]:
+        """All weights as files keep them."""
+        tensors = {**self.backbone.state_dict(), _COHORT: self.cohort}
+        return packed(tensors, {*self.backbone.matrices, _COHORT})
 
     @torch.no_grad()  # not inference_mode: a caller may write into what comes back
     def embed(
@@ -314,8 +314,3 @@ class FingerprintExtractor(
 def bundled_extractor() -> FingerprintExtractor:
     """The extractor with the weights in the package, loaded once."""
     return FingerprintExtractor.from_pretrained()
-
-
-def _stored(value: Tensor) -> Tensor:
-    """A weight as it is kept in files: floats at half precision, counters as they are."""
-    return value.detach().half() if value.is_floating_point() else value

@@ -2,9 +2,9 @@
 
 "Dead leaves" (Lee, Mumford and Huang 2001): textured shapes of power-law sizes that occlude each
 other have the scale invariance, edges and heavy-tailed gradients of natural images. Shapes here are
-ellipses, rectangles, polygons, strokes and letters, filled with fractal noise, gradients or flat
-colour under a soft light, drawn at twice the size, blurred as by a lens, downsampled, and given the
-noise and the tone curve of a camera.
+ellipses, rectangles, polygons, strokes, letters and regular patterns in perspective, filled with
+fractal noise, gradients or flat colour under a soft light, drawn at about twice the size, blurred
+as by a lens, downsampled, and given the noise and the tone curve of a camera.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from modelprint.errors import InvalidOptionError
 from modelprint.synthesis.draws import Draws
+from modelprint.synthesis.patterns import add_pattern
 
 Box: TypeAlias = tuple[int, int, int, int]
 _NOISE_PX = 1024
@@ -60,9 +61,14 @@ def _draw(draws: Draws, size_px: int) -> npt.NDArray[np.uint8]:
     # afford would all be specks: r**-2 covers the canvas with fewer. The smallest are as small in a
     # large picture as in a small one, for there is fine detail in every part of a photograph.
     smallest, largest = _SMALLEST_PX, draws.choice((0.2, 0.35, 0.5)) * side
-    for _ in range(round(draws.choice((40, 90, 180)) * max(1.0, size_px / 144))):
+    upright = draws.number() < 0.5
+    shapes = round(draws.choice((40, 90, 180)) * max(1.0, size_px / 144))
+    patterned = {draws.integer(shapes) for _ in range(draws.choice((0, 0, 1, 1, 2)))}
+    for number in range(shapes):
+        if number in patterned:
+            add_pattern(draws, canvas, palette)
         radius = 1 / (1 / largest + draws.number() * (1 / smallest - 1 / largest))
-        _add_shape(draws, canvas, radius, palette)
+        _add_shape(draws, canvas, radius, palette, upright=upright)
     if draws.number() < 0.35:
         _add_strokes(draws, canvas, palette)
     if draws.number() < 0.25:
@@ -131,7 +137,12 @@ def _fill(
 
 
 def _add_shape(
-    draws: Draws, canvas: npt.NDArray[np.float32], radius: float, palette: npt.NDArray[np.float32]
+    draws: Draws,
+    canvas: npt.NDArray[np.float32],
+    radius: float,
+    palette: npt.NDArray[np.float32],
+    *,
+    upright: bool,
 ) -> None:
     side = canvas.shape[0]
     centre_y, centre_x = draws.number(0, side), draws.number(0, side)
@@ -142,7 +153,8 @@ def _add_shape(
     if bottom - top < 2 or right - left < 2:
         return
     angles = _outline(draws)
-    turn = draws.number(0, 2 * np.pi)
+    # Gravity and builders make most lines of many scenes upright or level.
+    turn = 0.04 * draws.number(-1, 1) if upright else draws.number(0, 2 * np.pi)
     y, x = radius * angles[:, 1], radius * aspect * angles[:, 0]
     points_x = centre_x - left + x * np.cos(turn) - y * np.sin(turn)
     points_y = centre_y - top + x * np.sin(turn) + y * np.cos(turn)
@@ -223,6 +235,9 @@ def _add_text(
 
 def _expose(draws: Draws, canvas: npt.NDArray[np.float32], size_px: int) -> npt.NDArray[np.uint8]:
     """Light, lens, sensor and tone: the canvas as a camera would hand it out, at half its side."""
+    # The nearer something is, the less fine is its detail.
+    part = round(size_px * draws.choice((1.0, 1.4, 2.0, 2.0, 2.0)))
+    canvas = canvas[:part, :part]
     light = _noise_fields()[-1][: canvas.shape[0], : canvas.shape[1]]
     if light.shape != canvas.shape[:2]:
         light = np.tile(light, (2, 2))[: canvas.shape[0], : canvas.shape[1]]
@@ -246,6 +261,10 @@ def _expose(draws: Draws, canvas: npt.NDArray[np.float32], size_px: int) -> npt.
     deviation = draws.choice((0.0, 0.0, 0.5, 1.0, 2.0, 5.0)) * np.sqrt(0.3 + small / 128)
     noisy = small + gaussian * np.float32(1.73) * deviation
     curve = 255 * (np.clip(noisy, 0, 255) / 255) ** draws.number(0.75, 1.3)
+    if draws.number() < 0.25:
+        # Lights burn out, shadows drown.
+        middle = draws.number(90, 165)
+        curve = middle + (curve - middle) * np.float32(draws.number(1.2, 2.2))
     return np.asarray(np.rint(np.clip(curve, 0, 255)), np.uint8)
 
 

@@ -30,13 +30,6 @@ def degrade(image: Tensor, draws: Draws) -> Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
-def recompress(image: Tensor, draws: Draws) -> Tensor:
-    """A JPEG copy of ``(3, H, W)`` uint8, of a quality from 30 to 95."""
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-    copy = through_codec(picture, "JPEG", 30 + draws.integer(66))
-    return torch.from_numpy(np.array(copy)).permute(2, 0, 1).contiguous()
-
-
 def _jpeg(picture: Image.Image, draws: Draws) -> Image.Image:
     return through_codec(picture, "JPEG", 55 + draws.integer(43))
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from modelprint import __version__
 from modelprint.backbone import Backbone
+from modelprint.calibration import Calibration
 from modelprint.extractor import (
     PREPROCESSING_VERSION,
     SCHEMA_VERSION,
@@ -23,7 +24,7 @@ from modelprint.synthesis.draws import Draws
 from modelprint.training.calibrating import PROBES, calibrate, figures_of, uncalibrated
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import ModelImages, images_of_model, in_workers, label_of
-from modelprint.training.degradations import recompress
+from modelprint.training.degradations import degrade
 
 _ENROLLED = 10
 _PICTURES = 300
@@ -103,19 +104,16 @@ def finish(
     settings = ExtractorConfig(
         SCHEMA_VERSION, PREPROCESSING_VERSION, name, dict(options), backbone.dim, trained
     )
-    bare = FingerprintExtractor(
-        settings, backbone, torch.empty(0, backbone.dim), uncalibrated("no cohort yet")
-    )
-    # From here on the weights are those that a user will load, rounded to half precision.
-    bare = FingerprintExtractor.from_weights(bare.to_weights())
-    cohort = bare.embed(cohort_images(config, held_out[:half])).half()
+    # From here on the weights are those that a user will load, rounded as they are stored.
+    bare = _rounded(settings, backbone, torch.empty(0, backbone.dim), uncalibrated("no cohort yet"))
+    cohort = bare.embed(cohort_images(config, held_out[:half]))
+    scored = _rounded(settings, bare.backbone, cohort, bare.calibration)
     spaces = [indices for _, indices in _calibration_indices(config)]
     # Galleries are made of neighbours, and each is to have models of both spaces: in turn.
     place = torch.tensor([n for indices in spaces for n in range(len(indices))])
     order = place.argsort(stable=True)
     others = [held_out[half + n].clean for n in order.tolist()]
     labels = torch.tensor([label_of(index) for index in chain(*spaces)])[order]
-    scored = FingerprintExtractor(settings, bare.backbone, cohort, bare.calibration)
     clean = torch.stack([scored.embed(images) for images in others])
     figures = figures_of(scored, labels, clean)
     calibration = calibrate(
@@ -128,19 +126,27 @@ def finish(
         f"{config.space!r} in turn, seed {config.seed}, that took no part in training, rendering "
         f"{config.held_out_px} px pictures",
     )
-    return FingerprintExtractor(settings, scored.backbone, cohort, calibration), figures
+    scored.calibration = calibration
+    return scored, figures
+
+
+def _rounded(
+    config: ExtractorConfig, backbone: Backbone, cohort: Tensor, calibration: Calibration
+) -> FingerprintExtractor:
+    extractor = FingerprintExtractor(config, backbone, cohort, calibration)
+    return FingerprintExtractor.from_weights(extractor.to_weights())
 
 
 def cohort_images(config: TrainingConfig, models: Sequence[ModelImages]) -> list[Tensor]:
-    """The models' images, and then a recompressed copy of each.
+    """The models' images, and then a degraded copy of each.
 
-    Most images that people ask about are JPEGs. What these have in common must not pass for a
-    common maker, as it would if a JPEG were only ever compared with clean images.
+    Most images that people ask about were recompressed or resized on their way. What these have in
+    common must not pass for a common maker, as it would if they were only ever compared with
+    clean images.
     """
     images = [image for model in models for image in model.clean]
     copies = [
-        recompress(image, Draws("cohort", config.seed, number))
-        for number, image in enumerate(images)
+        degrade(image, Draws("cohort", config.seed, number)) for number, image in enumerate(images)
     ]
     return images + copies
 
