@@ -1,10 +1,11 @@
-"""Put measured figures onto the card of the weights in the package: `python -m benchmarks.card`.
+"""Put measured figures onto the cards of the weights in the package: `python -m benchmarks.card`.
 
 The tables come from the files in benchmarks/results that `benchmarks.quality` and
-`benchmarks.failures` make. Figures of other weights than those in the package are refused, by
-their digest. New weights get a new card first: `--figures RUN/figures.json` writes it, with the
-figures on held-out synthetic models that the training run ended with. `--photographs INDEX` notes
-the sources of the photographs: a JSON list with "source" and "licence" for each.
+`benchmarks.failures` make, the latter for the default weights alone; `--weights NAME` is for others
+in the package, measured with `--baseline NAME=NAME`. Figures of other weights than the card's are
+refused, by their digest. New weights get a new card first: `--figures RUN/figures.json` writes it,
+with the figures on held-out synthetic models that the training run ended with. `--photographs
+INDEX` notes the sources of the photographs: a JSON list with "source" and "licence" for each.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +27,25 @@ from benchmarks.record import write_record
 from benchmarks.report import DASH, REPOSITORY, TITLES, markdown_table
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.extractor import FingerprintExtractor
-from modelprint.hub import CARD
+from modelprint.hub import BUNDLED, CARD
 from modelprint.training.card import model_card
 
-PAGE = REPOSITORY / "src" / "modelprint" / "pretrained" / CARD
+PRETRAINED = REPOSITORY / "src" / "modelprint" / "pretrained"
 QUALITY, PHOTOGRAPHS = "quality.json", "photographs.json"
 # Of the conditions, those that people meet most.
 _PROCESSED = ("jpeg-90", "jpeg-75", "resize-0.75")
 _LEAST_CONFUSED, _FEW = 0.05, 5
 
 
-def real(record: Mapping[str, Any]) -> str:
+def measured_as(weights: str) -> str:
+    """The name under which weights in the package stand in the record of `benchmarks.quality`."""
+    return SHIPPED if weights == BUNDLED[0] else weights
+
+
+def real(embedder: str, record: Mapping[str, Any]) -> str:
     """Figures on real generators with intervals, clean and processed."""
     data, plan = record["data"], record["protocol"]
-    figures = record["embedders"][SHIPPED]["figures"]
+    figures = record["embedders"][embedder]["figures"]
     conditions = [CLEAN, *(name for name in _PROCESSED if name in figures)]
     titles = {f"top1_{plan['enrolled']}": f"top-1, {plan['enrolled']} enrolled", **TITLES}
     rows = markdown_table(
@@ -75,6 +82,11 @@ def failing(record: Mapping[str, Any]) -> str:
     return "\n".join(["Clean images of real generators. " + where, "", *lines])
 
 
+def unshown(_: Mapping[str, Any]) -> str:
+    """In place of failures that nobody looked at one by one."""
+    return "Shown for the default weights alone, on their card."
+
+
 def photographs(record: Mapping[str, Any]) -> str:
     """Where the photographs came from, under which licences."""
     return markdown_table(
@@ -83,11 +95,14 @@ def photographs(record: Mapping[str, Any]) -> str:
     )
 
 
-TABLES: dict[str, tuple[str, pages.Table]] = {
-    "real": (QUALITY, real),
-    "failing": (failure_report.RECORD, failing),
-    "photographs": (PHOTOGRAPHS, photographs),
-}
+def tables(weights: str) -> dict[str, tuple[str, pages.Table]]:
+    """The tables on the card of weights in the package."""
+    failures = (failure_report.RECORD, failing)
+    return {
+        "real": (QUALITY, partial(real, measured_as(weights))),
+        "failing": failures if weights == BUNDLED[0] else (QUALITY, unshown),
+        "photographs": (PHOTOGRAPHS, photographs),
+    }
 
 
 def sources(index: Path) -> dict[str, Any]:
@@ -111,37 +126,43 @@ def sources(index: Path) -> dict[str, Any]:
     }
 
 
-def check_digests(digest: str) -> None:
+def check_digests(weights: str, digest: str) -> None:
     """Refuse figures of other weights.
 
     Args:
-        digest: of the weights that the card is for.
+        weights: name of weights in the package.
+        digest: of these weights.
 
     Raises:
         InvalidOptionError: A record belongs to other weights.
     """
-    quality = pages.read_record(pages.RESULTS / QUALITY)["embedders"][SHIPPED]["digest"]
-    failures = pages.read_record(pages.RESULTS / failure_report.RECORD)["embedder"]["digest"]
-    for measured, file, command in (
-        (quality, QUALITY, "quality --data FOLDER --json benchmarks/results/quality.json"),
-        (failures, failure_report.RECORD, "failures --data FOLDER --docs"),
-    ):
-        if measured != digest:
+    name = measured_as(weights)
+    quality = pages.read_record(pages.RESULTS / QUALITY)["embedders"]
+    baseline = "" if name == SHIPPED else f" --baseline {name}={name}"
+    command = f"quality --data FOLDER{baseline} --json benchmarks/results/quality.json"
+    measured = [(quality.get(name, {"digest": "none"})["digest"], QUALITY, command)]
+    if weights == BUNDLED[0]:
+        failures = pages.read_record(pages.RESULTS / failure_report.RECORD)["embedder"]["digest"]
+        measured.append((failures, failure_report.RECORD, "failures --data FOLDER --docs"))
+    for found, file, command in measured:
+        if found != digest:
             raise InvalidOptionError(
                 f"{file}: expected figures of the weights {digest[:12]}, got those of "
-                f"{measured[:12]}; run python -m benchmarks.{command} first."
+                f"{found[:12]}; run python -m benchmarks.{command} first."
             )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.card", description=__doc__)
     add = parser.add_argument
+    add("--weights", choices=BUNDLED, default=BUNDLED[0], help="default: %(default)s")
     add("--figures", type=Path, metavar="FILE", help="figures.json of the run: a new card")
     add("--photographs", type=Path, metavar="INDEX", help="JSON list with source and licence")
     options = parser.parse_args(arguments)
     try:
-        extractor = FingerprintExtractor.from_pretrained(device="cpu")
-        check_digests(extractor.digest)
+        page = PRETRAINED / options.weights / CARD
+        extractor = FingerprintExtractor.from_pretrained(options.weights, device="cpu")
+        check_digests(options.weights, extractor.digest)
         if options.photographs is not None:
             write_record(pages.RESULTS / PHOTOGRAPHS, sources(options.photographs))
         card = extractor.card
@@ -149,11 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             card = model_card(extractor, pages.read_record(options.figures))
         if extractor.digest not in card or "<!-- table: real -->" not in card:
             raise InvalidOptionError(
-                f"{PAGE.name}: expected the card of the weights {extractor.digest[:12]} with "
+                f"{page}: expected the card of the weights {extractor.digest[:12]} with "
                 "places for tables; pass --figures with figures.json of the training run to write "
                 "it anew."
             )
-        PAGE.write_text(pages.refreshed(card, TABLES), encoding="utf-8")
+        page.write_text(pages.refreshed(card, tables(options.weights)), encoding="utf-8")
     except (ModelprintError, OSError) as error:
         parser.error(str(error))
     return 0

@@ -9,6 +9,7 @@ from benchmarks import card, pages
 from benchmarks.failure_report import RECORD
 from modelprint.errors import InvalidOptionError
 from modelprint.extractor import FingerprintExtractor
+from modelprint.hub import BUNDLED, CARD
 
 HELD_OUT = {"top1": 0.9, "roc_auc": 0.8765, "eer": 0.1}
 
@@ -28,7 +29,8 @@ def results(tmp_path, monkeypatch, digest):
     for name, record in ((card.QUALITY, quality), (RECORD, failures)):
         (tmp_path / name).write_text(json.dumps(record))
     monkeypatch.setattr(pages, "RESULTS", tmp_path)
-    monkeypatch.setattr(card, "PAGE", tmp_path / "README.md")
+    monkeypatch.setattr(card, "PRETRAINED", tmp_path)
+    (tmp_path / BUNDLED[0]).mkdir()
     (tmp_path / "figures.json").write_text(json.dumps(HELD_OUT))
     index = [{"source": "b", "licence": "MIT"}, *[{"source": "a", "licence": "CC0"}] * 3]
     (tmp_path / "index.json").write_text(json.dumps(index))
@@ -38,7 +40,7 @@ def results(tmp_path, monkeypatch, digest):
 def written(results):
     options = ["--figures", str(results / "figures.json")]
     assert card.main([*options, "--photographs", str(results / "index.json")]) == 0
-    return card.PAGE.read_text()
+    return (results / BUNDLED[0] / CARD).read_text()
 
 
 def test_a_card_says_data_use_figures_failures_and_limits(results, digest):
@@ -71,9 +73,9 @@ def test_a_card_is_filled_again_from_new_records(results, monkeypatch):
     stale = text.replace("Missed most", "Missed least")
     extractor = FingerprintExtractor.from_pretrained(device="cpu")
     extractor.card = stale
-    monkeypatch.setattr(card.FingerprintExtractor, "from_pretrained", lambda device: extractor)
+    monkeypatch.setattr(card.FingerprintExtractor, "from_pretrained", lambda *_, device: extractor)
     assert card.main([]) == 0
-    assert card.PAGE.read_text() == text
+    assert (results / BUNDLED[0] / CARD).read_text() == text
     extractor.card = "# Of older weights\n"
     with pytest.raises(SystemExit):
         card.main([])
@@ -86,7 +88,7 @@ def test_figures_of_other_weights_are_refused(results, digest, name, capsys):
     with pytest.raises(SystemExit):
         card.main(["--figures", str(results / "figures.json")])
     assert f"{name}: expected figures of the weights {digest[:12]}" in capsys.readouterr().err
-    assert not card.PAGE.exists()
+    assert not (results / BUNDLED[0] / CARD).exists()
 
 
 def test_an_index_that_is_none_is_refused(tmp_path):
@@ -96,10 +98,11 @@ def test_an_index_that_is_none_is_refused(tmp_path):
         card.sources(index)
 
 
-def test_the_card_in_the_package_is_that_of_the_weights_and_the_records():
+@pytest.mark.parametrize("weights", BUNDLED)
+def test_a_card_in_the_package_is_that_of_its_weights_and_the_records(weights):
     """`python -m benchmarks.card` writes it."""
-    extractor = FingerprintExtractor.from_pretrained(device="cpu")
-    card.check_digests(extractor.digest)
+    extractor = FingerprintExtractor.from_pretrained(weights, device="cpu")
+    card.check_digests(weights, extractor.digest)
     assert extractor.digest in extractor.card
     assert "<!-- table: real -->" in extractor.card
-    assert pages.refreshed(extractor.card, card.TABLES) == extractor.card
+    assert pages.refreshed(extractor.card, card.tables(weights)) == extractor.card

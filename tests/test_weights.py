@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import tiny
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from modelprint.errors import InvalidOptionError, InvalidWeightsError, WeightsNotFoundError
 from modelprint.extractor import FingerprintExtractor
-from modelprint.hub import CALIBRATION, CARD, CONFIG, MODEL, WeightsFolder
+from modelprint.hub import BUNDLED, CALIBRATION, CARD, CONFIG, MODEL, WeightsFolder
 
 # A config.json alone must not ask for more memory than the largest network that there is.
 WIDER = {"depth": 50, "width": 257, "log": False}
@@ -223,7 +224,27 @@ def test_a_path_is_never_taken_for_a_repository(tmp_path):
         FingerprintExtractor.from_pretrained(tmp_path.relative_to(tmp_path.parent) / "b")
 
 
+def test_weights_in_the_package_have_names():
+    default, named, other = (
+        FingerprintExtractor.from_pretrained(source, device="cpu") for source in (None, *BUNDLED)
+    )
+    assert named.digest == default.digest
+    assert other.digest != default.digest
+    assert default.config.trained["photos"]
+    assert not other.config.trained["photos"]
+    assert other.digest in other.card
+
+
+def test_a_path_is_never_the_name_of_weights_in_the_package(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    folder.rename("procedural")
+    ours = FingerprintExtractor.from_pretrained(Path("procedural"), device="cpu")
+    assert ours.digest == tiny.extractor().digest
+    bundled = FingerprintExtractor.from_pretrained("procedural", device="cpu")
+    assert bundled.digest != ours.digest
+
+
 def test_a_revision_of_a_folder_is_refused_instead_of_ignored(folder):
-    for source in (folder, None):
+    for source in (folder, None, *BUNDLED):
         with pytest.raises(InvalidOptionError, match="got 'v2'"):
             FingerprintExtractor.from_pretrained(source, revision="v2")

@@ -21,6 +21,7 @@ from modelprint.decision import one_line
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.extractor import FingerprintExtractor
 from modelprint.gallery import Gallery
+from modelprint.hub import BUNDLED
 from modelprint.kernels import which_backend
 from modelprint.locking import LOCK_TIMEOUT_S
 from modelprint.report import candidates_table, table
@@ -262,7 +263,8 @@ def _parser() -> argparse.ArgumentParser:
         using.add_argument(
             "--weights",
             metavar="SOURCE",
-            help="folder or Hugging Face repository; default: the bundled weights",
+            help=f"{' or '.join(BUNDLED)}, both in the package (default: the first); a folder; "
+            "or a Hugging Face repository",
         )
         using.add_argument("--device", help="cpu, cuda, ...; default: the GPU if there is one")
     return parser

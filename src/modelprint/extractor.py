@@ -142,8 +142,11 @@ class FingerprintExtractor(
         """Load weights.
 
         Args:
-            source: ``None`` for the weights in the package (no network, no key), a folder written
-                by ``save_pretrained``, or a Hugging Face repository ``"owner/name"``.
+            source: ``"photographs"`` or ``"procedural"`` for weights in the package (no network,
+                no key), ``None`` being the first; a folder written by ``save_pretrained``; or a
+                Hugging Face repository ``"owner/name"``. The models that the second learnt from
+                rendered procedural pictures alone, so no photograph and no licence of one has
+                anything to do with them. ``Path("procedural")`` is a folder of that name.
             revision: Branch, tag or commit of the repository.
             device: Where to run; ``None`` is the GPU if there is one, else the CPU.
 

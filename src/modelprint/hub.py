@@ -39,6 +39,8 @@ from modelprint.errors import (
 )
 from modelprint.files import read_bounded, replace_files
 
+# Weights in the package, the default first; whose pictures their synthetic models rendered.
+BUNDLED = ("photographs", "procedural")
 MODEL, CONFIG, CALIBRATION = "model.safetensors", "config.json", "calibration.json"
 CARD = "README.md"
 REQUIRED = (MODEL, CONFIG, CALIBRATION)
@@ -66,8 +68,8 @@ def find_weights(
     """The folder that ``source`` names.
 
     Args:
-        source: ``None`` for the weights in the package, a folder, or a hub repository
-            ``"owner/name"``.
+        source: One of ``BUNDLED`` for weights in the package, ``None`` being the first, a folder,
+            or a hub repository ``"owner/name"``.
         revision: Branch, tag or commit of a hub repository.
         files: Names or patterns of what is downloaded from a hub repository, and nothing else.
 
@@ -76,20 +78,22 @@ def find_weights(
         HubUnreachableError: The hub does not answer and the repository is not cached.
         InvalidOptionError: A revision of what is not a hub repository.
     """
-    if revision is not None and (source is None or Path(source).is_dir()):
+    source = BUNDLED[0] if source is None else source
+    bundled = source in BUNDLED
+    if revision is not None and (bundled or Path(source).is_dir()):
         raise InvalidOptionError(
-            f"expected no revision for {'bundled weights' if source is None else source}, got "
+            f"expected no revision for {'bundled weights' if bundled else source}, got "
             f"{revision!r}: only hub repositories 'owner/name' have revisions"
         )
-    if source is None:
-        return Path(str(resources.files("modelprint") / "pretrained"))
+    if bundled:
+        return Path(str(resources.files("modelprint") / "pretrained" / str(source)))
     if Path(source).is_dir():
         return Path(source)
     name = str(source)
     if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise WeightsNotFoundError(
-            f"expected a weights folder or a hub repository 'owner/name', got {name!r}, "
-            "which is not a folder; check the path"
+            f"expected one of {', '.join(BUNDLED)}, a weights folder or a hub repository "
+            f"'owner/name', got {name!r}, which is not a folder; check the path"
         )
     return _download(name, revision, files)
 
