@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bootstrap import IN_PARALLEL
 from checks.dependencies import EXTRAS, PACKAGE, requirements
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,7 @@ def main() -> int:
     print(f"oldest: {', '.join(floors)}", flush=True)
     tests = [f"tests/test_{name}.py" for name in _TESTS]
     # That old packages use what is deprecated in their own dependencies is not for us to mend.
-    call = [str(python), "-m", "pytest", "-W", "ignore::DeprecationWarning", *tests]
+    call = [str(python), "-m", "pytest", *IN_PARALLEL, "-W", "ignore::DeprecationWarning", *tests]
     call += [f"--deselect=tests/test_{name}" for name in _NOT]
     return subprocess.run(call, cwd=ROOT).returncode
 
