@@ -1,9 +1,15 @@
 import itertools
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +200,51 @@ def test_a_worker_renders_what_this_process_renders():
 def test_too_few_workers_are_a_clear_error():
     with pytest.raises(InvalidOptionError, match="at least 1 worker, got 0"):
         list(in_workers(math.sqrt, range(3), 0))
+
+
+ENDLESS = """
+import itertools
+import sys
+
+sys.path.insert(0, {tests!r})
+from test_training_data import slow_pid
+from modelprint.training.data import in_workers
+
+if __name__ == "__main__":
+    for pid in in_workers(slow_pid, itertools.count(), 2):
+        print(pid, flush=True)
+"""
+
+
+def slow_pid(_number: int) -> int:
+    time.sleep(0.2)
+    return os.getpid()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows ends such processes itself")
+def test_workers_of_a_killed_run_end(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(ENDLESS.format(tests=str(Path(__file__).parent)))
+    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert run.stdout is not None
+        workers = {int(run.stdout.readline()) for _ in range(4)}
+        assert all(map(alive, workers))
+    finally:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        run.stdout.close()
+    give_up = time.monotonic() + 60
+    while any(map(alive, workers)) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert not any(map(alive, workers))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended and that nobody has asked about is a zombie.
+    status = Path(f"/proc/{pid}/status")
+    return not status.exists() or "State:\tZ" not in status.read_text()

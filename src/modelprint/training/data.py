@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -72,7 +73,8 @@ def images_of_model(
 
 def content_count(config: TrainingConfig) -> int:
     """How many pictures ``content`` can vary."""
-    return len(_content(config))
+    # Procedural ones need not be drawn to be counted.
+    return config.pictures if config.photos is None else len(_content(config))
 
 
 def content(config: TrainingConfig, number: int) -> Tensor:
@@ -146,7 +148,16 @@ def in_workers(task: Callable[[N], T], numbers: Iterable[N], workers: int) -> It
 
 
 def _start_worker() -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     # Every model has convolutions of other shapes. oneDNN keeps a compiled primitive for each of
     # the last 1024, gigabytes in all, and would never use one again.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+
+
+def _end_with_parent() -> None:
+    """A run that is killed cannot end its workers, which would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
