@@ -49,7 +49,8 @@ _DIGESTED = (MODEL, CALIBRATION)
 _WITHOUT_DIGESTS = 1
 WHOLE = (*REQUIRED, CARD)
 _MOST_JSON_BYTES = 4 * 2**20
-_MOST_MODEL_BYTES = 2 * 2**30
+# Numbers of 8 bits become four times as many bytes.
+_MOST_MODEL_BYTES = 2**30
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class TrainingConfig:
     photos: str | None = None
     pictures: int = 1500
     image_px: int = 144
-    models: int = 2600
+    models: int = 3200
     images_per_model: int = 6
     degraded_per_model: int = 3
     held_out_models: int = 300
