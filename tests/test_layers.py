@@ -54,6 +54,7 @@ USED = (
     "scoring.likelihood",
     "scoring.impostors",
     "calibration",
+    "packing",
     "hub",
     "extractor",
     # fingerprints become a gallery, and a gallery answers
@@ -124,6 +125,7 @@ MADE = (
     "synthesis.inputs",
     "synthesis.maps",
     "synthesis.network",
+    "synthesis.patterns",
     "synthesis.pictures",
     "synthesis.descent",
     "synthesis.fitting",

@@ -90,3 +90,10 @@ def test_crops_depend_on_their_draws_alone(pictures):
     one = torch.stack(list(crops(pictures, Draws("a"), 4, 32)))
     assert torch.equal(torch.stack(list(crops(pictures, Draws("a"), 4, 32))), one)
     assert not torch.equal(torch.stack(list(crops(pictures, Draws("b"), 4, 32))), one)
+
+
+def test_built_scenes_are_other_pictures_of_the_same_kind(pictures):
+    built = draw_pictures(16, seed=2, size_px=64, built=True)
+    assert built.shape == pictures.shape
+    assert torch.equal(built, draw_pictures(16, seed=2, size_px=64, built=True))
+    assert not any(torch.equal(one, other) for one, other in zip(built, pictures, strict=True))

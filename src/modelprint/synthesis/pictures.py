@@ -2,9 +2,10 @@
 
 "Dead leaves" (Lee, Mumford and Huang 2001): textured shapes of power-law sizes that occlude each
 other have the scale invariance, edges and heavy-tailed gradients of natural images. Shapes here are
-ellipses, rectangles, polygons, strokes, letters and regular patterns in perspective, filled with
-fractal noise, gradients or flat colour under a soft light, drawn at about twice the size, blurred
-as by a lens, downsampled, and given the noise and the tone curve of a camera.
+ellipses, rectangles, polygons, strokes and letters, filled with fractal noise, gradients or flat
+colour under a soft light, drawn at twice the size, blurred as by a lens, downsampled, and given the
+noise and the tone curve of a camera. Built scenes have regular patterns in perspective as well, are
+mostly upright, nearer or further away, and some of their lights burn out.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ _SMALLEST_PX = 3.5
 _LETTERS = "abcdefghkmnprstuwxyzABDEGHKMNPRSTXYZ2345678&?!"
 
 
-def draw_pictures(n: int, *, seed: int, size_px: int = 144, first: int = 0) -> Tensor:
-    """Draw ``n`` pictures; picture i depends on (seed, size_px, first + i) alone.
+def draw_pictures(
+    n: int, *, seed: int, size_px: int = 144, first: int = 0, built: bool = False
+) -> Tensor:
+    """Draw ``n`` pictures; picture i depends on (seed, size_px, first + i, built) alone.
 
     Args:
         n: How many.
         seed: Names the series.
         size_px: Side of the square pictures, 32 to 1024.
         first: Where in the series to begin.
+        built: Whether scenes vary as those do that people built; extractors are trained on these.
 
     Returns:
         ``(n, 3, size_px, size_px)`` uint8 RGB.
@@ -49,11 +53,13 @@ def draw_pictures(n: int, *, seed: int, size_px: int = 144, first: int = 0) -> T
         raise InvalidOptionError(f"expected at least 1 picture, got n={n}")
     if not 32 <= size_px <= 1024:
         raise InvalidOptionError(f"expected size_px between 32 and 1024, got {size_px}")
-    drawn = (_draw(Draws("picture", seed, size_px, first + i), size_px) for i in range(n))
+    drawn = (
+        _draw(Draws("picture", seed, size_px, first + i), size_px, built=built) for i in range(n)
+    )
     return torch.from_numpy(np.stack([np.moveaxis(picture, 2, 0) for picture in drawn]))
 
 
-def _draw(draws: Draws, size_px: int) -> npt.NDArray[np.uint8]:
+def _draw(draws: Draws, size_px: int, *, built: bool) -> npt.NDArray[np.uint8]:
     side = 2 * size_px
     palette = _palette(draws)
     canvas = _fill(draws, side, side, palette)
@@ -61,9 +67,10 @@ def _draw(draws: Draws, size_px: int) -> npt.NDArray[np.uint8]:
     # afford would all be specks: r**-2 covers the canvas with fewer. The smallest are as small in a
     # large picture as in a small one, for there is fine detail in every part of a photograph.
     smallest, largest = _SMALLEST_PX, draws.choice((0.2, 0.35, 0.5)) * side
-    upright = draws.number() < 0.5
+    upright = built and draws.number() < 0.5
     shapes = round(draws.choice((40, 90, 180)) * max(1.0, size_px / 144))
-    patterned = {draws.integer(shapes) for _ in range(draws.choice((0, 0, 1, 1, 2)))}
+    patterns = draws.choice((0, 0, 1, 1, 2)) if built else 0
+    patterned = {draws.integer(shapes) for _ in range(patterns)}
     for number in range(shapes):
         if number in patterned:
             add_pattern(draws, canvas, palette)
@@ -73,7 +80,7 @@ def _draw(draws: Draws, size_px: int) -> npt.NDArray[np.uint8]:
         _add_strokes(draws, canvas, palette)
     if draws.number() < 0.25:
         _add_text(draws, canvas, palette)
-    return _expose(draws, canvas, size_px)
+    return _expose(draws, canvas, size_px, built=built)
 
 
 def _palette(draws: Draws) -> npt.NDArray[np.float32]:
@@ -233,11 +240,14 @@ def _add_text(
     canvas[:] = np.asarray(layer, np.float32)
 
 
-def _expose(draws: Draws, canvas: npt.NDArray[np.float32], size_px: int) -> npt.NDArray[np.uint8]:
+def _expose(
+    draws: Draws, canvas: npt.NDArray[np.float32], size_px: int, *, built: bool
+) -> npt.NDArray[np.uint8]:
     """Light, lens, sensor and tone: the canvas as a camera would hand it out, at half its side."""
-    # The nearer something is, the less fine is its detail.
-    part = round(size_px * draws.choice((1.0, 1.4, 2.0, 2.0, 2.0)))
-    canvas = canvas[:part, :part]
+    if built:
+        # The nearer something is, the less fine is its detail.
+        part = round(size_px * draws.choice((1.0, 1.4, 2.0, 2.0, 2.0)))
+        canvas = canvas[:part, :part]
     light = _noise_fields()[-1][: canvas.shape[0], : canvas.shape[1]]
     if light.shape != canvas.shape[:2]:
         light = np.tile(light, (2, 2))[: canvas.shape[0], : canvas.shape[1]]
@@ -261,7 +271,7 @@ def _expose(draws: Draws, canvas: npt.NDArray[np.float32], size_px: int) -> npt.
     deviation = draws.choice((0.0, 0.0, 0.5, 1.0, 2.0, 5.0)) * np.sqrt(0.3 + small / 128)
     noisy = small + gaussian * np.float32(1.73) * deviation
     curve = 255 * (np.clip(noisy, 0, 255) / 255) ** draws.number(0.75, 1.3)
-    if draws.number() < 0.25:
+    if built and draws.number() < 0.25:
         # Lights burn out, shadows drown.
         middle = draws.number(90, 165)
         curve = middle + (curve - middle) * np.float32(draws.number(1.2, 2.2))

@@ -95,7 +95,9 @@ def _synthesizer(space: str, seed: int) -> ModelSynthesizer:
 @lru_cache(maxsize=1)
 def _pictures(config: TrainingConfig) -> Tensor:
     """What models render, ``(N, 3, S, S)`` uint8: procedural pictures, and photographs if any."""
-    drawn = draw_pictures(config.pictures, seed=1 + config.seed, size_px=config.image_px)
+    drawn = draw_pictures(
+        config.pictures, seed=1 + config.seed, size_px=config.image_px, built=True
+    )
     return drawn if config.photos is None else torch.cat([drawn, _content(config)])
 
 
