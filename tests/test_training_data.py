@@ -82,7 +82,9 @@ def test_images_depend_on_config_index_and_visit_alone(config):
 
 def test_every_twentieth_class_is_pictures_as_they_are(config):
     for index in (0, 20, 40):
-        pictures = draw_pictures(config.pictures, seed=1 + config.seed, size_px=config.image_px)
+        pictures = draw_pictures(
+            config.pictures, seed=1 + config.seed, size_px=config.image_px, built=True
+        )
         for image in images_of_model(config, index).clean:
             assert any(
                 torch.equal(image, picture) or torch.equal(image.flip(-1), picture)
