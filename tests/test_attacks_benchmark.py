@@ -140,7 +140,9 @@ def test_a_folder_gives_every_image_one_use(folder):
 
 
 def test_the_command_attacks_and_records(folder, tmp_path, capsys):
-    FingerprintExtractor.from_weights(weights(), device="cpu").save_pretrained(tmp_path / "w")
+    # Two numbers to a view are too few to follow: an image may resist.
+    larger = weights(dim=64)
+    FingerprintExtractor.from_weights(larger, device="cpu").save_pretrained(tmp_path / "w")
     arguments = ["--data", folder, "--weights", tmp_path / "w", "--enrolled", 2, "--attacked", 1]
     path = tmp_path / "figures.json"
     assert attacks.main([*map(str, arguments), "--json", str(path), "--device", "cpu"]) == 0
@@ -160,9 +162,7 @@ def test_the_command_attacks_and_records(folder, tmp_path, capsys):
         for each, target in zip(outcomes, targets, strict=True):
             assert each["success"] in ([each["after"] == target] if forged else [None, True, False])
     removed = record["outcomes"]["gradient away"]
-    # Together: of a fingerprint with two numbers to a view, a single image may resist.
-    before, after = (sum(each[f"score_{when}"] for each in removed) for when in ("before", "after"))
-    assert after < before
+    assert all(each["score_after"] < each["score_before"] for each in removed)
 
 
 @pytest.mark.parametrize(

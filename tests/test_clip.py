@@ -172,6 +172,9 @@ def test_code_in_a_checkpoint_is_not_run(copy):
 def test_no_such_checkpoint_is_a_clear_error(tmp_path):
     with pytest.raises(WeightsNotFoundError, match="not a folder"):
         load(tmp_path / "nowhere")
+    # Fingerprint weights in the package have names; they are no CLIP, and are not offered here.
+    with pytest.raises(WeightsNotFoundError, match="expected a weights folder or a hub repository"):
+        load("procedural")
 
 
 def test_a_missing_extra_is_a_clear_error(checkpoint, monkeypatch):

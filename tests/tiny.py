@@ -60,17 +60,18 @@ def config(backbone: str = "whitened-statistics", **options: object) -> dict[str
     }
 
 
-def weights(seed: int = 0, cohort: int = 20) -> WeightsFolder:
+def weights(seed: int = 0, cohort: int = 20, dim: int = DIM) -> WeightsFolder:
     """A folder's content for a closed-form extractor."""
     mean = residual_statistics(photos(2, 32, 32, seed=99).float() / 255).mean(0)
     tensors = {
         "mean": mean.expand(2, -1).contiguous(),
         "deviation": torch.ones(2, statistics_count()),
-        "projection": numbers(statistics_count(), DIM // 4, seed=seed),
-        "cohort": unit_rows(cohort, seed=seed + 1) if cohort else torch.empty(0, DIM),
+        "projection": numbers(statistics_count(), dim // 4, seed=seed),
+        "cohort": unit_rows(cohort, dim, seed=seed + 1) if cohort else torch.empty(0, dim),
     }
     kept = packed(tensors, ("projection", "cohort"))
-    return WeightsFolder(kept, config(), calibration().to_dict(), "# A card\n")
+    settings = {**config(dim=dim), "dim": dim}
+    return WeightsFolder(kept, settings, calibration().to_dict(), "# A card\n")
 
 
 def network_weights() -> WeightsFolder:

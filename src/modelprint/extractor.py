@@ -156,7 +156,8 @@ class FingerprintExtractor(
             InvalidWeightsError: The weights are incomplete, damaged, foreign or too new.
             InvalidOptionError: A revision of what is not a hub repository.
         """
-        folder = hub.find_weights(source, revision)
+        chosen = hub.BUNDLED[0] if source is None else source
+        folder = hub.find_weights(chosen, revision, bundled=hub.BUNDLED)
         return cls.from_weights(hub.read_weights(folder), device=device)
 
     @classmethod

@@ -64,37 +64,39 @@ class WeightsFolder:
 
 
 def find_weights(
-    source: str | Path | None, revision: str | None, *, files: Sequence[str] = WHOLE
+    source: str | Path,
+    revision: str | None,
+    *,
+    files: Sequence[str] = WHOLE,
+    bundled: Sequence[str] = (),
 ) -> Path:
     """The folder that ``source`` names.
 
     Args:
-        source: One of ``BUNDLED`` for weights in the package, ``None`` being the first, a folder,
-            or a hub repository ``"owner/name"``.
+        source: A name of ``bundled``, a folder, or a hub repository ``"owner/name"``.
         revision: Branch, tag or commit of a hub repository.
         files: Names or patterns of what is downloaded from a hub repository, and nothing else.
+        bundled: Names of weights in the package, where these are meant.
 
     Raises:
         WeightsNotFoundError: No such folder, repository or revision.
         HubUnreachableError: The hub does not answer and the repository is not cached.
         InvalidOptionError: A revision of what is not a hub repository.
     """
-    source = BUNDLED[0] if source is None else source
-    bundled = source in BUNDLED
-    if revision is not None and (bundled or Path(source).is_dir()):
+    if revision is not None and (source in bundled or Path(source).is_dir()):
         raise InvalidOptionError(
-            f"expected no revision for {'bundled weights' if bundled else source}, got "
-            f"{revision!r}: only hub repositories 'owner/name' have revisions"
+            f"expected no revision for {source}, got {revision!r}: only hub repositories "
+            "'owner/name' have revisions"
         )
-    if bundled:
+    if source in bundled:
         return Path(str(resources.files("modelprint") / "pretrained" / str(source)))
     if Path(source).is_dir():
         return Path(source)
     name = str(source)
     if isinstance(source, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise WeightsNotFoundError(
-            f"expected one of {', '.join(BUNDLED)}, a weights folder or a hub repository "
-            f"'owner/name', got {name!r}, which is not a folder; check the path"
+            f"expected {''.join(f'{known!r}, ' for known in bundled)}a weights folder or a hub "
+            f"repository 'owner/name', got {name!r}, which is not a folder; check the path"
         )
     return _download(name, revision, files)
 

@@ -55,10 +55,10 @@ def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _multiples(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Whole multiples `(R, C)` int8 of the scales `(C,)` float16 that stand beside them."""
-    largest = matrix.abs().amax(0) if len(matrix) else torch.zeros_like(matrix.sum(0))
+    largest = matrix.abs().amax(0) if len(matrix) else matrix.sum(0)
     scale = (largest / _LARGEST).half()
     # Where a scale is nothing, so is its column.
-    multiples = matrix / scale.float().where(scale > 0, torch.ones_like(largest))
+    multiples = matrix / scale.float().where(scale > 0, 1.0)
     return multiples.round().clamp(-_LARGEST, _LARGEST).to(torch.int8), scale
 
 

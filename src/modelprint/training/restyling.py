@@ -9,10 +9,9 @@ import torch
 from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
+from modelprint.decoding.jpeg_tables import BLOCK_PX
 from modelprint.features.recompression import through_codec
 from modelprint.synthesis.draws import Draws
-
-_GRID_PX = 8
 
 
 def restyle(picture: Tensor, draws: Draws) -> Tensor:
@@ -60,7 +59,7 @@ def _enlarge(image: Image.Image, draws: Draws) -> Image.Image:
 
 def _compress(image: Image.Image, draws: Draws) -> Image.Image:
     """A JPEG whose grid of blocks begins anywhere, as in a part of a larger one."""
-    left, top = draws.integer(_GRID_PX), draws.integer(_GRID_PX)
+    left, top = draws.integer(BLOCK_PX), draws.integer(BLOCK_PX)
     pixels = np.pad(np.asarray(image), ((top, 0), (left, 0), (0, 0)), mode="reflect")
     copy = through_codec(Image.fromarray(pixels), "JPEG", 40 + draws.integer(56))
     return copy.crop((left, top, left + image.width, top + image.height))
