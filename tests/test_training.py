@@ -21,6 +21,7 @@ from modelprint.training import TrainingConfig, train
 
 CONFIG = TrainingConfig(
     pictures=6,
+    content_pictures=6,
     image_px=32,
     held_out_px=32,
     models=8,

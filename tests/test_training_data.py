@@ -34,6 +34,7 @@ from modelprint.training.loop import _batches, models_of_step
 
 CONFIG = TrainingConfig(
     pictures=5,
+    content_pictures=7,
     image_px=32,
     held_out_px=32,
     models=25,
@@ -102,11 +103,19 @@ def test_photographs_are_rendered_beside_drawn_pictures_and_varied_as_content(co
     shown = torch.cat([images_of_model(mixed, index).clean for index in (0, 20, 40, 60)])
     photographs = (shown == torch.tensor([10, 200, 90])[:, None, None]).flatten(1).all(1)
     assert 0 < photographs.sum() < len(shown)
-    assert content_count(mixed) == 1
-    plain, mirrored, restyled = content(mixed, 0)
+    assert content_count(mixed) == config.content_pictures + 1
+    plain, mirrored, restyled = content(mixed, config.content_pictures)
+    assert torch.equal(plain[:, 0, 0], torch.tensor([10, 200, 90], dtype=torch.uint8))
     assert torch.equal(plain, mirrored)
     assert not torch.equal(plain, restyled)
-    assert content_count(config) == config.pictures
+
+
+def test_content_begins_with_the_pictures_that_models_render(config):
+    assert content_count(config) == config.content_pictures
+    drawn = draw_pictures(
+        config.content_pictures, seed=1 + config.seed, size_px=config.image_px, built=True
+    )
+    assert all(torch.equal(content(config, n)[0], drawn[n]) for n in range(len(drawn)))
 
 
 def test_photographs_are_cut_from_the_middle_and_small_ones_left_out(config, tmp_path):
@@ -114,7 +123,7 @@ def test_photographs_are_cut_from_the_middle_and_small_ones_left_out(config, tmp
     large[2:38, 5:41] = 255
     Image.fromarray(large).save(tmp_path / "large.png")
     Image.fromarray(np.zeros((35, 90, 3), np.uint8)).save(tmp_path / "small.png")
-    cut = replace(config, photos=str(tmp_path), image_px=36)
+    cut = replace(config, photos=str(tmp_path), image_px=36, content_pictures=0)
     assert content_count(cut) == 1
     assert (content(cut, 0)[0] == 255).all()
 

@@ -18,6 +18,7 @@ RECIPES = ("closed-form", "contrastive", "paper")
 _LOWEST = {
     "seed": 0,
     "pictures": 1,
+    "content_pictures": 0,
     "image_px": 32,
     "models": 2,
     "images_per_model": 2,
@@ -52,8 +53,10 @@ class TrainingConfig:
         space: Design space of the synthetic models.
         seed: Seed of the models and of the order of everything.
         photos: Folder of photographs that models render beside the procedural pictures, and whose
-            content is divided out; ``None`` for procedural pictures alone.
-        pictures: How many procedural pictures are drawn.
+            content is divided out as well; ``None`` for procedural pictures alone.
+        pictures: How many procedural pictures models render.
+        content_pictures: How many procedural pictures have their content divided out. The first of
+            them are those that models render.
         image_px: Side of the rendered images.
         models: Synthetic models to train on; the size of the bank where it is fixed.
         images_per_model: Clean images K per model, and per step where there are steps.
@@ -70,7 +73,9 @@ class TrainingConfig:
         dim: Length of a closed-form fingerprint, a multiple of 4.
         ridge: Added to the within-model covariance, in units of its mean variance.
         degraded_weight: Weight of the covariance of degraded copies, clean ones having 1.
-        content_weight: Weight of the covariance of pictures that no model rendered.
+        content_weight: Weight of the covariance of pictures that no model rendered. Above 1, for
+            models smooth pictures before they differ in them, and there are more kinds of content
+            than pictures.
         depth: Layers of the ResNet.
         width: Channels of its first stage.
         steps: Gradient steps.
@@ -89,8 +94,9 @@ class TrainingConfig:
     seed: int = 0
     photos: str | None = None
     pictures: int = 1500
+    content_pictures: int = 6000
     image_px: int = 144
-    models: int = 3200
+    models: int = 2600
     images_per_model: int = 6
     degraded_per_model: int = 3
     held_out_models: int = 300
@@ -99,7 +105,7 @@ class TrainingConfig:
     dim: int = 5120
     ridge: float = 0.1
     degraded_weight: float = 0.5
-    content_weight: float = 1.0
+    content_weight: float = 4.0
     depth: int = 18
     width: int = 32
     steps: int = 1500

@@ -73,16 +73,18 @@ def images_of_model(
 
 def content_count(config: TrainingConfig) -> int:
     """How many pictures ``content`` can vary."""
-    # Procedural ones need not be drawn to be counted.
-    return config.pictures if config.photos is None else len(_content(config))
+    return config.content_pictures + len(_photographs(config))
 
 
 def content(config: TrainingConfig, number: int) -> Tensor:
     """A picture that no model rendered, as it is, mirrored, and restyled: ``(3, 3, S, S)`` uint8.
 
-    Photographs where there are any: real ones vary in more ways than procedural ones do.
+    Procedural ones come first, the photographs after them, if there are any.
     """
-    picture = _content(config)[number]
+    if number < config.content_pictures:
+        picture = _draw(config, 1, first=number)[0]
+    else:
+        picture = _photographs(config)[number - config.content_pictures]
     draws = Draws("content", config.seed, number)
     return torch.stack([picture, mirror(picture, number), restyle(picture, draws)])
 
@@ -95,17 +97,19 @@ def _synthesizer(space: str, seed: int) -> ModelSynthesizer:
 @lru_cache(maxsize=1)
 def _pictures(config: TrainingConfig) -> Tensor:
     """What models render, ``(N, 3, S, S)`` uint8: procedural pictures, and photographs if any."""
-    drawn = draw_pictures(
-        config.pictures, seed=1 + config.seed, size_px=config.image_px, built=True
-    )
-    return drawn if config.photos is None else torch.cat([drawn, _content(config)])
+    return torch.cat([_draw(config, config.pictures), _photographs(config)])
+
+
+def _draw(config: TrainingConfig, n: int, *, first: int = 0) -> Tensor:
+    seed, size_px = 1 + config.seed, config.image_px
+    return draw_pictures(n, seed=seed, size_px=size_px, first=first, built=True)
 
 
 @lru_cache(maxsize=1)
-def _content(config: TrainingConfig) -> Tensor:
-    """Pictures for ``content``, ``(N, 3, S, S)`` uint8; drawn or read once per process."""
+def _photographs(config: TrainingConfig) -> Tensor:
+    """``(N, 3, S, S)`` uint8, read once per process; none where the config names no folder."""
     if config.photos is None:
-        return _pictures(config)
+        return torch.empty(0, 3, config.image_px, config.image_px, dtype=torch.uint8)
     return _read_photos(Path(config.photos), config.image_px)
 
 
