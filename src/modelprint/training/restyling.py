@@ -9,8 +9,6 @@ import torch
 from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
-from modelprint.decoding.jpeg_tables import BLOCK_PX
-from modelprint.features.recompression import through_codec
 from modelprint.synthesis.draws import Draws
 
 
@@ -18,9 +16,7 @@ def restyle(picture: Tensor, draws: Draws) -> Tensor:
     """A variation of a picture: enlarged, other colours and light, sharper, softer, grainier.
 
     Images of one generator vary in all of this from prompt to prompt, so none of it may count as a
-    fingerprint. Unlike a degradation, this happens to the picture before a model renders it. Many
-    pictures that models learn from and render have been compressed and enlarged before, in any
-    order.
+    fingerprint. Unlike a degradation, this happens to the picture before a model renders it.
 
     Args:
         picture: ``(3, S, S)`` uint8.
@@ -31,15 +27,11 @@ def restyle(picture: Tensor, draws: Draws) -> Tensor:
     """
     image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
     if draws.number() < 0.5:
-        image = _compress(image, draws)
-    if draws.number() < 0.5:
         image = _enlarge(image, draws)
     image = ImageEnhance.Color(image).enhance(draws.number(0.2, 1.8))
     image = ImageEnhance.Contrast(image).enhance(draws.number(0.6, 1.5))
     image = ImageEnhance.Brightness(image).enhance(draws.number(0.7, 1.3))
     image = draws.choice(_FINISHES)(image, draws)
-    if draws.number() < 0.4:
-        image = _compress(image, draws)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
@@ -49,20 +41,12 @@ def mirror(picture: Tensor, number: int) -> Tensor:
 
 
 def _enlarge(image: Image.Image, draws: Draws) -> Image.Image:
-    """A random part of the picture, up to 1.4 times larger, or up to three times."""
-    side = round(image.width * draws.number(1.0, draws.choice((1.4, 1.4, 3.0))))
+    """A random part of the picture, up to 1.4 times larger."""
+    side = round(image.width * draws.number(1.0, 1.4))
     kernels = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
     left, top = (draws.integer(side - image.width + 1) for _ in range(2))
     larger = image.resize((side, side), draws.choice(kernels))
     return larger.crop((left, top, left + image.width, top + image.height))
-
-
-def _compress(image: Image.Image, draws: Draws) -> Image.Image:
-    """A JPEG whose grid of blocks begins anywhere, as in a part of a larger one."""
-    left, top = draws.integer(BLOCK_PX), draws.integer(BLOCK_PX)
-    pixels = np.pad(np.asarray(image), ((top, 0), (left, 0), (0, 0)), mode="reflect")
-    copy = through_codec(Image.fromarray(pixels), "JPEG", 40 + draws.integer(56))
-    return copy.crop((left, top, left + image.width, top + image.height))
 
 
 def _plain(image: Image.Image, _: Draws) -> Image.Image:
