@@ -105,7 +105,7 @@ class TrainingConfig:
     dim: int = 5120
     ridge: float = 0.1
     degraded_weight: float = 0.5
-    content_weight: float = 4.0
+    content_weight: float = 3.0
     depth: int = 18
     width: int = 32
     steps: int = 1500
