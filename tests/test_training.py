@@ -18,6 +18,7 @@ from modelprint.features import residual_statistics as statistics_module
 from modelprint.features.residual_statistics import residual_statistics
 from modelprint.synthesis.space import SPACES
 from modelprint.training import TrainingConfig, train
+from modelprint.training.closed_form import fit_closed_form
 
 CONFIG = TrainingConfig(
     pictures=6,
@@ -161,6 +162,12 @@ def test_training_leaves_everybodys_random_state_alone(tmp_path):
     before = torch.get_rng_state()
     train(replace(config_of("contrastive"), steps=1), tmp_path, workers=1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_content_need_be_divided_out(tmp_path):
+    config = replace(config_of("closed-form"), content_pictures=0)
+    backbone = fit_closed_form(config, tmp_path, workers=1, progress=lambda _: None)
+    assert backbone.projection.isfinite().all()
 
 
 def test_weights_depend_on_the_seed_and_do_not_tell_where_photographs_lie(tmp_path):

@@ -55,8 +55,9 @@ def fit_closed_form(
     views, small, degraded = (
         torch.cat([shard[kind] for shard in rendered]) for kind in (_VIEWS, _SMALL, _DEGRADED)
     )
-    content = torch.cat([load_file(shard.path(run))[_VIEWS] for shard in pictures])
-    return whiten(views, small, degraded, content, config)
+    content = [load_file(shard.path(run))[_VIEWS] for shard in pictures]
+    nothing = views.new_empty(0, *views.shape[1:])
+    return whiten(views, small, degraded, torch.cat(content) if content else nothing, config)
 
 
 def whiten(
