@@ -98,11 +98,14 @@ def model_card(extractor: FingerprintExtractor, figures: Mapping[str, float]) ->
     """
     trained = extractor.config.trained
     pictures = f"{trained['pictures']} procedural pictures"
+    content = f"{trained['content_pictures']} such pictures"
+    photographs = "No photograph either: all pictures are procedural."
     if trained["photos"]:
-        pictures += " and photographs, whose own variation is divided out as well"
+        pictures += " and photographs"
+        content += " and of the photographs"
         photographs = _PHOTOGRAPHS
-    else:
-        photographs = "No photograph either: the models rendered procedural pictures."
+    if trained["recipe"] == "closed-form":
+        pictures += f"; the content of {content} is divided out"
     if trained["recipe"] == "contrastive":
         models = f"{trained['steps'] * trained['models_per_step']} fresh synthetic models"
     else:
