@@ -59,6 +59,10 @@ def same(one, other) -> bool:
     )
 
 
+def drawn(config, n):
+    return draw_pictures(n, seed=1 + config.seed, size_px=config.image_px, built=True)
+
+
 def test_a_models_images_are_bytes_and_their_degraded_copies_too(config):
     images = images_of_model(config, 7)
     assert images.clean.shape == (3, 3, 32, 32)
@@ -83,9 +87,7 @@ def test_images_depend_on_config_index_and_visit_alone(config):
 
 def test_every_twentieth_class_is_pictures_as_they_are(config):
     for index in (0, 20, 40):
-        pictures = draw_pictures(
-            config.pictures, seed=1 + config.seed, size_px=config.image_px, built=True
-        )
+        pictures = drawn(config, config.pictures)
         for image in images_of_model(config, index).clean:
             assert any(
                 torch.equal(image, picture) or torch.equal(image.flip(-1), picture)
@@ -112,10 +114,8 @@ def test_photographs_are_rendered_beside_drawn_pictures_and_varied_as_content(co
 
 def test_content_begins_with_the_pictures_that_models_render(config):
     assert content_count(config) == config.content_pictures
-    drawn = draw_pictures(
-        config.content_pictures, seed=1 + config.seed, size_px=config.image_px, built=True
-    )
-    assert all(torch.equal(content(config, n)[0], drawn[n]) for n in range(len(drawn)))
+    pictures = drawn(config, config.content_pictures)
+    assert all(torch.equal(content(config, n)[0], pictures[n]) for n in range(len(pictures)))
 
 
 def test_photographs_are_cut_from_the_middle_and_small_ones_left_out(config, tmp_path):

@@ -55,7 +55,7 @@ def config(backbone: str = "whitened-statistics", **options: object) -> dict[str
         "preprocessing_version": PREPROCESSING_VERSION,
         "backbone": backbone,
         "options": options,
-        "dim": DIM,
+        "dim": options.get("dim", DIM),
         "trained": {"recipe": "made up"},
     }
 
@@ -70,8 +70,7 @@ def weights(seed: int = 0, cohort: int = 20, dim: int = DIM) -> WeightsFolder:
         "cohort": unit_rows(cohort, dim, seed=seed + 1) if cohort else torch.empty(0, dim),
     }
     kept = packed(tensors, ("projection", "cohort"))
-    settings = {**config(dim=dim), "dim": dim}
-    return WeightsFolder(kept, settings, calibration().to_dict(), "# A card\n")
+    return WeightsFolder(kept, config(dim=dim), calibration().to_dict(), "# A card\n")
 
 
 def network_weights() -> WeightsFolder:

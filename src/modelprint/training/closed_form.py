@@ -56,8 +56,7 @@ def fit_closed_form(
         torch.cat([shard[kind] for shard in rendered]) for kind in (_VIEWS, _SMALL, _DEGRADED)
     )
     content = [load_file(shard.path(run))[_VIEWS] for shard in pictures]
-    nothing = views.new_empty(0, *views.shape[1:])
-    return whiten(views, small, degraded, torch.cat(content) if content else nothing, config)
+    return whiten(views, small, degraded, torch.cat(content) if content else views[:0], config)
 
 
 def whiten(

@@ -55,8 +55,8 @@ class TrainingConfig:
         photos: Folder of photographs that models render beside the procedural pictures, and whose
             content is divided out as well; ``None`` for procedural pictures alone.
         pictures: How many procedural pictures models render.
-        content_pictures: How many procedural pictures have their content divided out. The first of
-            them are those that models render.
+        content_pictures: How many procedural pictures have their content divided out, counted from
+            the first that models render.
         image_px: Side of the rendered images.
         models: Synthetic models to train on; the size of the bank where it is fixed.
         images_per_model: Clean images K per model, and per step where there are steps.
