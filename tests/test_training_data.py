@@ -99,14 +99,14 @@ def test_every_twentieth_class_is_pictures_as_they_are(config):
     assert label_of(21) == 21
 
 
-def test_photographs_are_rendered_beside_drawn_pictures_and_varied_as_content(config, tmp_path):
+def test_photographs_are_rendered_beside_drawn_pictures_and_are_the_content_in_their_place(config, tmp_path):
     Image.fromarray(np.full((40, 40, 3), (10, 200, 90), np.uint8)).save(tmp_path / "plain.png")
     mixed = replace(config, photos=str(tmp_path), pictures=1, image_px=40)
     shown = torch.cat([images_of_model(mixed, index).clean for index in (0, 20, 40, 60)])
     photographs = (shown == torch.tensor([10, 200, 90])[:, None, None]).flatten(1).all(1)
     assert 0 < photographs.sum() < len(shown)
-    assert content_count(mixed) == config.content_pictures + 1
-    plain, mirrored, restyled = content(mixed, config.content_pictures)
+    assert content_count(mixed) == 1
+    plain, mirrored, restyled = content(mixed, 0)
     assert torch.equal(plain[:, 0, 0], torch.tensor([10, 200, 90], dtype=torch.uint8))
     assert torch.equal(plain, mirrored)
     assert not torch.equal(plain, restyled)
@@ -123,7 +123,7 @@ def test_photographs_are_cut_from_the_middle_and_small_ones_left_out(config, tmp
     large[2:38, 5:41] = 255
     Image.fromarray(large).save(tmp_path / "large.png")
     Image.fromarray(np.zeros((35, 90, 3), np.uint8)).save(tmp_path / "small.png")
-    cut = replace(config, photos=str(tmp_path), image_px=36, content_pictures=0)
+    cut = replace(config, photos=str(tmp_path), image_px=36)
     assert content_count(cut) == 1
     assert (content(cut, 0)[0] == 255).all()
 

@@ -98,16 +98,13 @@ def model_card(extractor: FingerprintExtractor, figures: Mapping[str, float]) ->
     """
     trained = extractor.config.trained
     pictures = f"{trained['pictures']} procedural pictures"
-    # Weights of versions before 0.7 do not say: photographs alone.
-    drawn = trained.get("content_pictures", 0)
-    content = [f"{drawn} such pictures"] if drawn else []
+    content = f"{trained['content_pictures']} such pictures" if trained["content_pictures"] else ""
     photographs = "No photograph either: all pictures are procedural."
     if trained["photos"]:
         pictures += " and photographs"
-        content.append("the photographs")
-        photographs = _PHOTOGRAPHS
+        content, photographs = "the photographs", _PHOTOGRAPHS
     if trained["recipe"] == "closed-form" and content:
-        pictures += f"; the content of {' and of '.join(content)} is divided out"
+        pictures += f"; the content of {content} is divided out"
     if trained["recipe"] == "contrastive":
         models = f"{trained['steps'] * trained['models_per_step']} fresh synthetic models"
     else:

@@ -52,11 +52,11 @@ class TrainingConfig:
             cross-entropy and batch-hard triplet loss).
         space: Design space of the synthetic models.
         seed: Seed of the models and of the order of everything.
-        photos: Folder of photographs that models render beside the procedural pictures, and whose
-            content is divided out as well; ``None`` for procedural pictures alone.
+        photos: Folder of photographs, a thousand or more, that models render beside the procedural
+            pictures, and whose content is divided out; ``None`` for procedural pictures alone.
         pictures: How many procedural pictures models render.
-        content_pictures: How many procedural pictures have their content divided out, counted from
-            the first that models render.
+        content_pictures: Without photographs, how many procedural pictures have their content
+            divided out, counted from the first that models render.
         image_px: Side of the rendered images.
         models: Synthetic models to train on; the size of the bank where it is fixed.
         images_per_model: Clean images K per model, and per step where there are steps.

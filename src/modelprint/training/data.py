@@ -73,18 +73,16 @@ def images_of_model(
 
 def content_count(config: TrainingConfig) -> int:
     """How many pictures ``content`` can vary."""
-    return config.content_pictures + len(_photographs(config))
+    return len(_photographs(config)) or config.content_pictures
 
 
 def content(config: TrainingConfig, number: int) -> Tensor:
     """A picture that no model rendered, as it is, mirrored, and restyled: ``(3, 3, S, S)`` uint8.
 
-    Procedural ones come first, the photographs after them, if there are any.
+    Photographs if there are any, or else procedural pictures, which vary in other things as well.
     """
-    if number < config.content_pictures:
-        picture = _draw(config, 1, first=number)[0]
-    else:
-        picture = _photographs(config)[number - config.content_pictures]
+    photographs = _photographs(config)
+    picture = photographs[number] if len(photographs) else _draw(config, 1, first=number)[0]
     draws = Draws("content", config.seed, number)
     return torch.stack([picture, mirror(picture, number), restyle(picture, draws)])
 
