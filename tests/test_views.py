@@ -58,7 +58,7 @@ def test_of_compressed_images_the_copies_count_on_either_side():
 
 def test_some_trust_in_the_image_itself_is_left():
     a, b = fingerprints(1, 1.0, seed=1), fingerprints(1, 1.0, seed=11)
-    weights = np.array([3 * 0.1, 1, 0.5 * 0.1])[:, None, None]
+    weights = np.array([0.75, 1, 0.125])[:, None, None]
     expected = signed_quadratic_mean(cosines(a, b), weights)
     np.testing.assert_allclose(resemblance(VIEWS, a, b).numpy(), expected, atol=1e-4)
 

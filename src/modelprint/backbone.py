@@ -23,7 +23,7 @@ from modelprint.scoring.views import Views
 AT_OWN_SCALE, AT_COMMON_SCALE = 0, 1
 _QUALITIES = (75, 90)
 # Of a whitened fingerprint: the image, two recompressed copies, one at the common scale.
-_VIEWS = Views(weights=(6.0, 1.0, 2.0, 3.0), copies=(1, 2))
+_VIEWS = Views(weights=(5.0, 1.0, 2.0, 2.0), copies=(1, 2))
 PARTS = len(_VIEWS.weights)
 
 

@@ -14,11 +14,10 @@ class Comparison:
     """Scores images against models: larger is more alike.
 
     The score is the resemblance that ``Views`` defines, in units of how the *image* scores against
-    the nearer half of a cohort of images of synthetic models, which made none of what is compared:
-    standard deviations above the mean (Z-norm; Auckenthaler, Carey and Lloyd-Thomas 2000). Some
-    images lie in a crowd and are like everything; a resemblance does not show that. The nearer
-    half, for half of the cohort is recompressed: what JPEGs have in common is judged by JPEGs.
-    With an empty cohort it is the resemblance.
+    a cohort of images of synthetic models, which made none of what is compared: standard deviations
+    above the mean (Z-norm; Auckenthaler, Carey and Lloyd-Thomas 2000). Some images lie in a crowd
+    and are like everything; a resemblance does not show that. With an empty cohort it is the
+    resemblance.
 
     For two single images, ``symmetric`` takes the mean of both directions (S-norm; Kenny, Odyssey
     2010). For models it would be worse: means of images lie at another level than images do.
@@ -56,7 +55,6 @@ class Comparison:
         if not len(self._unadapted) or not scores.numel():
             return scores
         level = self._views.resemblance(of_images, self._cohort)
-        level = level.topk(max(2, len(self._unadapted) // 2)).values
         return (scores - level.mean(1, keepdim=True)) / (level.std(1, keepdim=True) + 1e-4)
 
 

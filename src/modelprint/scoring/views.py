@@ -21,7 +21,7 @@ from modelprint.scoring.adaptation import Adaptation
 # Cosines of an image with its nearest copy: up to the first it has never been compressed, from the
 # second on it has. Clean images of real generators have 0.2 to 0.65, JPEGs 0.75 to 1.
 _CLEAN, _COMPRESSED = 0.65, 0.85
-_LEAST_TRUST = 0.1
+_LEAST_TRUST = 0.25
 
 
 class Viewed(NamedTuple):

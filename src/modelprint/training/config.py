@@ -96,7 +96,7 @@ class TrainingConfig:
     pictures: int = 1500
     content_pictures: int = 6000
     image_px: int = 144
-    models: int = 2600
+    models: int = 3200
     images_per_model: int = 6
     degraded_per_model: int = 3
     held_out_models: int = 300
@@ -104,8 +104,8 @@ class TrainingConfig:
     calibration_space: str = "paper"
     dim: int = 5120
     ridge: float = 0.1
-    degraded_weight: float = 0.5
-    content_weight: float = 3.0
+    degraded_weight: float = 1.0
+    content_weight: float = 1.5
     depth: int = 18
     width: int = 32
     steps: int = 1500
