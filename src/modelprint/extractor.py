@@ -29,8 +29,9 @@ from modelprint.scoring.comparison import Comparison, symmetric
 # 3: matrices with 8 bits a number, as `modelprint.packing` says.
 SCHEMA_VERSION = 3
 _READABLE_SCHEMAS = (1, 2, 3)
-# Raise when decoding, cropping or the residual change what a fingerprint is: digests then differ.
-PREPROCESSING_VERSION = 4
+# Raise when decoding, cropping or the residual change what a fingerprint is, or the comparison what
+# a score is: digests then differ, and no calibration is taken for scores that it does not know.
+PREPROCESSING_VERSION = 5
 # More pixels at once do not fit a CPU's cache: eight images of 512 px take twice as long together
 # as one by one.
 _CACHED_PIXELS = 2**18
@@ -43,7 +44,7 @@ class ExtractorConfig:
 
     Attributes:
         schema_version: Of this file.
-        preprocessing_version: Of decoding, crops and residual.
+        preprocessing_version: Of decoding, crops, residual and comparison.
         backbone: A name from ``modelprint.backbone.BACKBONES``.
         options: Keyword arguments of that backbone.
         dim: Length D of a fingerprint.
