@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from modelprint.scoring.adaptation import Adaptation
 PROBES = 4
 # Enrolment sizes for which scores are tabulated: a mean of more images is less noisy.
 _ENROLLED = (1, 3, 10)
-# Models to a gallery, for its scorer is adapted to what is enrolled.
-_GALLERY = 20
+# Models to a gallery, in turn: its scorer is adapted to what is enrolled, and the more that is, the
+# higher strangers score as well.
+_GALLERIES = (10, 20)
 
 
 def uncalibrated(source: str) -> Calibration:
@@ -82,10 +84,14 @@ def _scores(
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
     """For one gallery after the other, scores of all probes and whether each is genuine."""
     rows, own = probes.flatten(0, 1), labels.repeat_interleave(probes.shape[1])
-    for first in range(0, len(labels), _GALLERY):
-        gallery = clean[first : first + _GALLERY, :enrolled]
+    first = 0
+    for size in cycle(_GALLERIES):
+        if first >= len(labels):
+            return
+        gallery = clean[first : first + size, :enrolled]
         numbers = [n for n in range(len(gallery)) for _ in range(enrolled)]
         score = extractor.comparison.adapted(Adaptation.fit(gallery.flatten(0, 1), numbers))
         scores = score(rows, F.normalize(gallery.mean(1), dim=1))
-        same = own[:, None] == labels[None, first : first + _GALLERY]
+        same = own[:, None] == labels[None, first : first + size]
         yield scores.double().numpy(), same.numpy()
+        first += size
