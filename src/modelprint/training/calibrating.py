@@ -22,7 +22,7 @@ PROBES = 4
 _ENROLLED = (1, 3, 10)
 # Models to a gallery, in turn: its scorer is adapted to what is enrolled, and the more that is, the
 # higher strangers score as well.
-_GALLERIES = (10, 20)
+_GALLERIES = (5, 10, 20)
 
 
 def uncalibrated(source: str) -> Calibration:
