@@ -99,7 +99,7 @@ def test_every_twentieth_class_is_pictures_as_they_are(config):
     assert label_of(21) == 21
 
 
-def test_photographs_are_rendered_beside_drawn_pictures_and_are_the_content_in_their_place(config, tmp_path):
+def test_photographs_are_rendered_beside_pictures_and_are_the_content_alone(config, tmp_path):
     Image.fromarray(np.full((40, 40, 3), (10, 200, 90), np.uint8)).save(tmp_path / "plain.png")
     mixed = replace(config, photos=str(tmp_path), pictures=1, image_px=40)
     shown = torch.cat([images_of_model(mixed, index).clean for index in (0, 20, 40, 60)])
