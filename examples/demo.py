@@ -35,7 +35,7 @@ ENROLL, FRESH, LEARN = 10, 8, 40
 SIDE_PX, LEARN_PX, STEPS = 256, 64, 200
 # Networks that learnt for seconds leave fainter fingerprints than real ones, so one false match in
 # twenty strangers is allowed, where one in a hundred is the default.
-FPR = 0.05
+FPR = 0.01
 NO_GENERATOR = "(no generator)"
 # Other pictures than those that synthetic models were fitted to and weights were trained on.
 SERIES = 1_000_000

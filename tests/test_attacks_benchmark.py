@@ -70,7 +70,8 @@ def test_the_gradient_moves_scores_and_no_pixel_by_more_than_a_grey_level(forger
         score = extractor.compare(extractor.embed(image), torch.cat([own, target]))[0]
         return float(score[1] - score[0] if forgery else -score[0])
 
-    assert gained(attacked) > gained(pixels) + 0.1
+    # In deviations over the whole cohort, which are larger than those of its nearer half were.
+    assert gained(attacked) > gained(pixels) + 0.08
 
 
 def test_psnr_is_that_of_the_definition():

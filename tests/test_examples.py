@@ -25,7 +25,7 @@ def test_enrolled_generators_are_recognised(shown):
     known = [outcome for outcome in shown[1].values() if outcome.enrolled]
     asked = len(known) * demo.FRESH
     assert len(known) == len(ENROLLED)
-    # One of the five does little more than resample: at a false-positive rate of 5 % its faint
+    # One of the five does little more than resample: at a false-positive rate of 1 % its faint
     # fingerprint is answered "unknown", which is a miss but no error.
     assert total(known, "right") >= 0.65 * asked
     assert total(known, "wrong") <= 0.05 * asked
