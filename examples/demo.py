@@ -83,7 +83,7 @@ def run(out: Path, seed: int) -> dict[str, Outcome]:
     gallery = modelprint.Gallery(modelprint.FingerprintExtractor.from_pretrained())
     for label in ENROLLED:
         gallery.enroll(label, out / "enrolled" / label)
-    gallery.save(out / "models.gallery")
+    gallery.save(out / "models.gallery", overwrite=True)
     outcomes = {model: ask(gallery, model, out / "fresh" / model) for model in everyone()}
     sheet = contact_sheet("Who made these images?", [(m, o.tiles) for m, o in outcomes.items()])
     sheet.save(out / "report.png")
