@@ -59,7 +59,7 @@ def test_a_spectrum_becomes_what_is_wanted():
 @pytest.mark.parametrize("forgery", [True, False])
 def test_the_gradient_moves_scores_and_no_pixel_by_more_than_a_grey_level(forgery):
     extractor = tiny_extractor()
-    pixels = PICTURES[0, :, :64, :64].contiguous()
+    pixels = PICTURES[3, :, :64, :64].contiguous()
     own, target = extractor.embed(PICTURES[1:2]), extractor.embed(PICTURES[2:3])
     attacked = methods.follow_gradient(
         pixels, extractor, away_from=own, towards=target if forgery else None
@@ -70,8 +70,7 @@ def test_the_gradient_moves_scores_and_no_pixel_by_more_than_a_grey_level(forger
         score = extractor.compare(extractor.embed(image), torch.cat([own, target]))[0]
         return float(score[1] - score[0] if forgery else -score[0])
 
-    # In deviations over the whole cohort, which are larger than those of its nearer half were.
-    assert gained(attacked) > gained(pixels) + 0.08
+    assert gained(attacked) > gained(pixels) + 0.1
 
 
 def test_psnr_is_that_of_the_definition():
