@@ -64,6 +64,7 @@ def _quality(record: Mapping[str, Any]) -> list[str]:
         tuple(protocol["seeds"]),
         tuple(protocol["conditions"]),
         protocol["resamples"],
+        protocol["alike"],
     )
     results = {
         name: {
@@ -89,7 +90,7 @@ PAGES: dict[Path, dict[str, tuple[str, pages.Table]]] = {
         "synthesis": ("synthesis.json", synthesis_report.tables),
     },
     report.REPOSITORY / "docs" / "limitations.md": _PROCESSING
-    | {"attacks": ("attacks.json", attacks)},
+    | {"alike": ("quality_alike.json", processing), "attacks": ("attacks.json", attacks)},
 }
 
 

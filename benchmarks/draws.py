@@ -61,6 +61,7 @@ class Draw:
         folder: BenchmarkFolder,
         embedder: Embedder,
         fingerprints: Tensor,
+        degraded: Tensor,
         enrolled: int,
         models: Bools | None = None,
     ) -> Reference:
@@ -70,15 +71,17 @@ class Draw:
             folder: The folder.
             embedder: Made the fingerprints.
             fingerprints: (N, D) of the folder's images.
+            degraded: (N, D) of degraded copies of them.
             enrolled: How many images per model.
             models: (L,) which models are enrolled; None for all.
         """
         chosen = self.enrolled if models is None else self.enrolled[models]
-        images = chosen[:, :enrolled].ravel()
+        images = torch.from_numpy(chosen[:, :enrolled].ravel())
         rows = tuple(
-            Row(folder.models[folder.model_of[i]], folder.keys[i], folder.keys[i]) for i in images
+            Row(folder.models[folder.model_of[i]], folder.keys[i], folder.keys[i])
+            for i in images.tolist()
         )
-        return Reference(embedder, Index(fingerprints[torch.from_numpy(images)], rows))
+        return Reference(embedder, Index(fingerprints[images], rows, degraded[images]))
 
 
 def _hash(name: str) -> bytes:

@@ -25,7 +25,7 @@ from benchmarks.draws import Draw
 from benchmarks.failure_plots import confusion_plot, spectra_plot
 from benchmarks.folder import BenchmarkFolder, facts
 from benchmarks.outcomes import Ints, outcomes, verification
-from benchmarks.protocol import Plan, embed
+from benchmarks.protocol import Plan, embed, embed_degraded
 from benchmarks.record import write_record
 from benchmarks.report import REPOSITORY, environment
 from benchmarks.residual_spread import Spectra, rank_correlation
@@ -80,7 +80,8 @@ def measure(
     """All figures, and what they belong to."""
     draws = [Draw.of(folder, enrolled=plan.enrolled, seed=seed) for seed in plan.seeds]
     embedded = embed(extractor, folder, CONDITIONS[CLEAN])
-    found = outcomes(extractor, folder, embedded, draws)
+    degraded = embed_degraded(extractor, folder, CONDITIONS[CLEAN], embedded.fingerprints)
+    found = outcomes(extractor, folder, embedded, degraded, draws)
     pairs = verification(extractor, folder, embedded)
     origins = [*folder.models, PHOTOGRAPHS]
     L = len(folder.models)

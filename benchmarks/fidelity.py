@@ -24,10 +24,10 @@ from benchmarks.fidelity_sets import WHOLE, Line, lines
 from benchmarks.folder import BenchmarkFolder, facts
 from benchmarks.record import check_place, write_record
 from benchmarks.report import environment
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.features.residual_spectrum import CROP_PX, model_spectrum
 from modelprint.images import iter_sources, load_image
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import OPEN, PAPER
 from modelprint.synthesis.synthesizer import ModelSpec, ModelSynthesizer

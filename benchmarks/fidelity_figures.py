@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Figure, measure
+from modelprint.draws import Draws
 from modelprint.metrics import diversity, frechet_frequency_distance
-from modelprint.synthesis.draws import Draws
 
 Floats = NDArray[np.float64]
 

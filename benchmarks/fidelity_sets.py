@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.space import Architecture, DesignSpace
 from modelprint.synthesis.synthesizer import ModelSpec, ModelSynthesizer
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks.draws import Draw
 from benchmarks.folder import PHOTOGRAPH, BenchmarkFolder
@@ -47,7 +48,11 @@ class Outcomes:
 
 
 def outcomes(
-    embedder: Embedder, folder: BenchmarkFolder, embedded: Embedded, draws: Sequence[Draw]
+    embedder: Embedder,
+    folder: BenchmarkFolder,
+    embedded: Embedded,
+    degraded: Tensor,
+    draws: Sequence[Draw],
 ) -> Outcomes:
     """Ask both galleries of every draw for every image that is not enrolled.
 
@@ -55,6 +60,7 @@ def outcomes(
         embedder: with a calibration; without one nothing is matched.
         folder: the images.
         embedded: as the embedder sees them.
+        degraded: (N, D) fingerprints of degraded copies of them.
         draws: who is enrolled, tested and left out.
     """
     L = len(folder.models)
@@ -67,11 +73,13 @@ def outcomes(
     for draw in draws:
         enrolled = draw.enrolled.shape[1]
         asked = draw.tested | (origin == L)
-        whole = draw.gallery(folder, embedder, embedded.fingerprints, enrolled)
+        whole = draw.gallery(folder, embedder, embedded.fingerprints, degraded, enrolled)
         nearest = scores_of(whole, embedded.fingerprints).argmax(axis=1)
         np.add.at(best, (origin[asked], nearest[asked]), 1)
 
-        half = draw.gallery(folder, embedder, embedded.fingerprints, enrolled, ~draw.left_out)
+        half = draw.gallery(
+            folder, embedder, embedded.fingerprints, degraded, enrolled, ~draw.left_out
+        )
         scores = scores_of(half, embedded.fingerprints)
         is_enrolled = np.append(~draw.left_out, False)[origin]
         # All images of a model that is not enrolled are strangers, as the protocol has it.

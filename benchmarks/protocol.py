@@ -3,8 +3,9 @@
 Per model 10 images are enrolled and the rest tested, in 5 draws; figures are means over the draws.
 With 3 or 1 enrolled, these are the first of the same 10, and the same images are tested. A pair is
 an image as it came and *another* image under the condition, both ways round, so that under every
-condition only the test image suffers. Intervals are 95 % bootstrap intervals over models; the
-gallery stays as it is. Thresholds are those that the embedder ships; none is chosen here.
+condition only the test image suffers, unless the plan says that all images are treated alike.
+Intervals are 95 % bootstrap intervals over models; the gallery stays as it is. Thresholds are those
+that the embedder ships; none is chosen here.
 
 An embedder is anything that satisfies `modelprint.embedder.Embedder`; `compare` and `calibration`
 are used where it has them.
@@ -29,7 +30,7 @@ from benchmarks.identification import open_set, top1
 from benchmarks.likelihood import llr_cost
 from benchmarks.pairs import PairBlocks
 from modelprint.answers.usability import Problem, usability_of
-from modelprint.embedder import Embedder, fingerprints_of, scorer_of
+from modelprint.embedder import Embedder, degraded_of, fingerprints_of, scorer_of
 from modelprint.images import LoadedImage, load_image
 from modelprint.reference import Reference
 from modelprint.scoring.comparison import symmetric
@@ -59,12 +60,15 @@ class Plan:
         seeds: one draw for each.
         conditions: names from `CONDITIONS`, the first of which is "clean".
         resamples: of the bootstrap.
+        alike: whether conditions apply to the enrolled images as well, as where all images of a
+            gallery and all questions come by one platform.
     """
 
     enrolled: int = 10
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     conditions: tuple[str, ...] = tuple(CONDITIONS)
     resamples: int = 1000
+    alike: bool = False
 
     @property
     def gallery_sizes(self) -> tuple[int, ...]:
@@ -106,14 +110,19 @@ def evaluate(
     draws = [Draw.of(folder, enrolled=plan.enrolled, seed=seed) for seed in plan.seeds]
     results: dict[str, Figures] = {}
     reference: Embedded | None = None
+    degraded = torch.empty(0)
     for name in plan.conditions:
         test = embed(embedder, folder, CONDITIONS[name])
-        reference = test if name == CLEAN else reference
+        if name == CLEAN or plan.alike:
+            reference = test
+            degraded = embed_degraded(embedder, folder, CONDITIONS[name], test.fingerprints)
         if reference is None:
             raise ValueError("plan.conditions: 'clean' must come first")
         start = time.perf_counter()
         results[name] = {
-            **_identification(embedder, folder, plan, draws, reference.fingerprints, test),
+            **_identification(
+                embedder, folder, plan, draws, reference.fingerprints, degraded, test
+            ),
             **_verification(embedder, folder, plan, reference.fingerprints, test.fingerprints),
         }
         measured_s = time.perf_counter() - start
@@ -136,6 +145,25 @@ def embed(embedder: Embedder, folder: BenchmarkFolder, condition: Condition) -> 
     return Embedded(torch.cat(fingerprints), np.array(side_px), tuple(problems), embedded_s)
 
 
+def embed_degraded(
+    embedder: Embedder, folder: BenchmarkFolder, condition: Condition, fingerprints: Tensor
+) -> Tensor:
+    """Fingerprints (N, D) of the degraded copies that a gallery makes of what is enrolled.
+
+    Args:
+        embedder: Makes them.
+        folder: N images.
+        condition: Of what is enrolled.
+        fingerprints: (N, D) of the images under it.
+    """
+    found, first = [], 0
+    for batch in _batches(folder, condition):
+        rows = fingerprints[first : first + len(batch)]
+        found.append(degraded_of(embedder, batch, rows))
+        first += len(batch)
+    return torch.cat(found)
+
+
 def _batches(folder: BenchmarkFolder, condition: Condition) -> Iterator[list[LoadedImage]]:
     batch: list[LoadedImage] = []
     for key, image in zip(folder.keys, folder.load(), strict=True):
@@ -154,12 +182,13 @@ def _identification(
     plan: Plan,
     draws: Sequence[Draw],
     reference: Tensor,
+    degraded: Tensor,
     test: Embedded,
 ) -> Figures:
     everyone = range(len(folder.models))
     figures: Figures = {}
     for size in plan.gallery_sizes:
-        wholes = [draw.gallery(folder, embedder, reference, size) for draw in draws]
+        wholes = [draw.gallery(folder, embedder, reference, degraded, size) for draw in draws]
         scores = [scores_of(whole, test.fingerprints) for whole in wholes]
         figures[f"top1_{size}"] = top1(
             scores, draws, folder.model_of, everyone, resamples=plan.resamples
@@ -172,7 +201,8 @@ def _identification(
                 scores, draws, folder.model_of, _subset(folder), resamples=plan.resamples
             )
             galleries = [
-                draw.gallery(folder, embedder, reference, size, ~draw.left_out) for draw in draws
+                draw.gallery(folder, embedder, reference, degraded, size, ~draw.left_out)
+                for draw in draws
             ]
             halves = [scores_of(gallery, test.fingerprints) for gallery in galleries]
             figures |= open_set(

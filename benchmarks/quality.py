@@ -29,12 +29,15 @@ from modelprint.extractor import FingerprintExtractor
 SHIPPED = "modelprint"
 QUICK_CONDITIONS = (CLEAN, "jpeg-75")
 QUICK_RESAMPLES = 200
+ALIKE_CONDITIONS = (CLEAN, "jpeg-90", "jpeg-75", "webp-80", "resize-0.75")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     plan = Plan(enrolled=options.enrolled)
+    if options.alike:
+        plan = dataclasses.replace(plan, conditions=ALIKE_CONDITIONS, alike=True)
     if options.quick:
         plan = dataclasses.replace(plan, conditions=QUICK_CONDITIONS, resamples=QUICK_RESAMPLES)
     try:
@@ -76,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help=f"only {' and '.join(QUICK_CONDITIONS)}, {QUICK_RESAMPLES} resamples",
     )
+    add("--alike", action="store_true", help="enrolled images are processed as the tested ones are")
     return parser
 
 

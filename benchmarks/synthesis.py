@@ -35,10 +35,10 @@ from benchmarks.record import check_place, write_record
 from benchmarks.report import environment
 from benchmarks.synthesis_report import tables
 from benchmarks.timing import ceilings, once, peak_bytes, race, reset_peak
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError, ModelprintError
 from modelprint.kernels import which_backend
 from modelprint.synthesis.batched import Runner
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.fitting import FITS, fitted
 from modelprint.synthesis.parameters import Parameters
 from modelprint.synthesis.pictures import draw_pictures

@@ -24,9 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from modelprint import ModelSynthesizer
+from modelprint.draws import Draws
 from modelprint.features.residual_statistics import residual_statistics
 from modelprint.metrics import roc_auc, top_k_accuracy
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.pictures import crops, draw_pictures
 
 SIDE_PX = 96

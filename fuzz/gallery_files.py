@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from modelprint.gallery_file import FINGERPRINTS, METADATA_KEY, write_gallery
+from modelprint.gallery_file import DEGRADED, FINGERPRINTS, METADATA_KEY, write_gallery
 from modelprint.images import LoadedImage
 from modelprint.index import Index, Row
 
@@ -38,7 +38,9 @@ def intact_gallery() -> bytes:
     """A gallery file of three models, two of which are one family."""
     labels = ("sdxl", "sdxl/lora-x", "flux")
     rows = [Row(label, f"{i:064x}", f"{i}.png", i, 64) for i, label in enumerate(labels)]
-    index = Index.empty(DIM).with_rows(rows, torch.eye(DIM)[: len(rows)])
+    index = Index.empty(DIM).with_rows(
+        rows, *torch.eye(DIM)[: 2 * len(rows)].view(2, len(rows), DIM)
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "g"
         write_gallery(path, index, EXTRACTOR_DIGEST)
@@ -46,14 +48,17 @@ def intact_gallery() -> bytes:
 
 
 def around(header: bytes) -> bytes:
-    """A safetensors file of three fingerprints around what a gallery has for its header."""
-    text = header.decode("utf-8", "replace")
+    """A safetensors file of three fingerprints, twice, around what a gallery has for its header."""
+    text, size = header.decode("utf-8", "replace"), 3 * DIM * 4
     whole = {
         "__metadata__": {METADATA_KEY: text},
-        FINGERPRINTS: {"dtype": "F32", "shape": [3, DIM], "data_offsets": [0, 3 * DIM * 4]},
+        **{
+            name: {"dtype": "F32", "shape": [3, DIM], "data_offsets": [n * size, (n + 1) * size]}
+            for n, name in enumerate((FINGERPRINTS, DEGRADED))
+        },
     }
     described = json.dumps(whole).encode()
-    body = torch.eye(DIM)[:3].numpy().tobytes()
+    body = torch.eye(DIM)[:6].numpy().tobytes()
     return len(described).to_bytes(8, "little") + described + body
 
 

@@ -20,7 +20,7 @@ def header_of(path):
 
 def rewrite(path, header=None, fingerprints=None, **more):
     """A file like the one at `path`, with parts of it exchanged."""
-    tensors = {"fingerprints": load_file(path)["fingerprints"]}
+    tensors = load_file(path)
     if fingerprints is not None:
         tensors["fingerprints"] = fingerprints
     text = header if isinstance(header, str) else json.dumps({**header_of(path), **(header or {})})

@@ -30,7 +30,8 @@ def gallery_of(seed: int, rows: int = ROWS) -> Gallery:
     gallery = Gallery(CosineEmbedder())
     fingerprints = torch.randn(rows, DIM, generator=torch.Generator().manual_seed(seed))
     described = [Row(f"model {i % 7}", f"{seed * ROWS + i:064x}", "x") for i in range(rows)]
-    index = Index.empty(DIM).with_rows(described, torch.nn.functional.normalize(fingerprints))
+    unit = torch.nn.functional.normalize(fingerprints)
+    index = Index.empty(DIM).with_rows(described, unit, unit)
     gallery._replace(index)
     return gallery
 

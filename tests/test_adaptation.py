@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from modelprint.scoring import adaptation as module
-from modelprint.scoring.adaptation import _PRIOR_DEVIATIONS, Adaptation
+from modelprint.scoring.adaptation import _PRIOR_DEVIATIONS, Adaptation, adaptations
 
 
 def enrolled(models: int, images: int, dim: int = 24, nuisance: float = 0.8):
@@ -19,15 +19,21 @@ def enrolled(models: int, images: int, dim: int = 24, nuisance: float = 0.8):
     return F.normalize(rows, dim=1), [m for m in range(models) for _ in range(images)]
 
 
-def slow(rows, labels, probes):
+def slow(rows, labels, probes, degraded=None):
     """The same by the textbook: shrunk covariance, inverse square root."""
-    deviations = []
+    dim = rows.shape[1]
+    freedom, covariance = 0.0, np.zeros((dim, dim))
     for label in set(labels):
-        own = rows[[i for i, own in enumerate(labels) if own == label]].double().numpy()
+        of_label = [i for i, own in enumerate(labels) if own == label]
+        own = rows[of_label].double().numpy()
         if len(own) > 1:
-            deviations.append(own - own.mean(axis=0))
-    freedom = sum(len(d) - 1 for d in deviations)
-    covariance = sum(d.T @ d for d in deviations)
+            deviations = own - own.mean(axis=0)
+            freedom += len(own) - 1
+            covariance += deviations.T @ deviations
+            if degraded is not None:
+                moved = degraded[of_label].double().numpy() - own.mean(axis=0)
+                freedom += 0.2 * len(own)
+                covariance += 0.2 * moved.T @ moved
     covariance = covariance * len(covariance) / np.trace(covariance)
     weight = freedom / (freedom + _PRIOR_DEVIATIONS)
     shrunk = (1 - weight) * np.eye(len(covariance)) + weight * covariance
@@ -43,6 +49,28 @@ def test_it_is_the_inverse_root_of_the_shrunk_covariance(models, images):
     probes = F.normalize(torch.from_numpy(np.random.default_rng(1).normal(size=(7, 24))).float())
     adapted = Adaptation.fit(rows, labels)(probes)
     torch.testing.assert_close(adapted, slow(rows, labels, probes), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("models", "images"), [(3, 4), (20, 10)])
+def test_degraded_copies_count_with_a_fifth(models, images):
+    rows, labels = enrolled(models, images)
+    rows, labels = torch.cat([rows, rows[:1] @ torch.eye(24).roll(1, 0)]), [*labels, "single"]
+    degraded = F.normalize(rows + 0.5 * torch.eye(24)[5], dim=1)
+    probes = F.normalize(torch.from_numpy(np.random.default_rng(1).normal(size=(7, 24))).float())
+    plain, aware = adaptations(rows, labels, degraded)
+    torch.testing.assert_close(plain(probes), Adaptation.fit(rows, labels)(probes))
+    torch.testing.assert_close(
+        aware(probes), slow(rows, labels, probes, degraded), atol=1e-5, rtol=0
+    )
+
+
+def test_what_degrading_moves_counts_less():
+    rows, labels = enrolled(10, 6)
+    moved = torch.eye(24)[5]
+    degraded = F.normalize(rows + moved, dim=1)
+    mixed = F.normalize(torch.eye(24)[5:6] + torch.eye(24)[6:7], dim=1)
+    plain, aware = adaptations(rows, labels, degraded)
+    assert (aware(mixed) @ moved).item() < 0.9 * (plain(mixed) @ moved).item()
 
 
 def test_what_varies_within_models_counts_less_and_more_images_say_so_more_firmly():

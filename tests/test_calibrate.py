@@ -17,8 +17,9 @@ from modelprint.errors import (
     ImageNotFoundError,
     InvalidOptionError,
 )
+from modelprint.features.degradations import degraded_copy
 from modelprint.gallery import Gallery
-from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.adaptation import adaptations
 
 STRANGERS = {f"stranger {i}": pictures(100 + i, range(10)) for i in range(20)}
 
@@ -88,8 +89,11 @@ def test_impostor_and_genuine_scores_are_those_of_slow_loops():
     def adapted_without(place):
         """Adapted to the images of each model that are at odd places, or at even ones."""
         enrolled = [(m, n) for m in range(4) for n in range(4) if n % 2 != place % 2]
-        rows = gallery.extractor.embed([load(pictures(m, range(4))[n]) for m, n in enrolled])
-        return scorer_of(gallery.extractor, Adaptation.fit(rows, [m for m, _ in enrolled]))
+        images = [load(pictures(m, range(4))[n]) for m, n in enrolled]
+        rows = gallery.extractor.embed(images)
+        degraded = gallery.extractor.embed(list(map(degraded_copy, images)))
+        ways = adaptations(rows, [m for m, _ in enrolled], degraded)
+        return scorer_of(gallery.extractor, ways)
 
     from modelprint.images import load_image as load
 

@@ -40,6 +40,18 @@ def test_an_adapted_scorer_adapts_everything_it_compares():
     assert not torch.allclose(Comparison(cohort)(a, b), plain, atol=1e-3)
 
 
+def test_of_several_adaptations_the_one_that_finds_more_alike_counts():
+    a, b, cohort, rows = (tiny.unit_rows(n, seed=n) for n in (3, 4, 50, 20))
+    one = Adaptation.fit(rows, [i // 5 for i in range(20)])
+    other = Adaptation.fit(rows.flip(1), [i // 4 for i in range(20)])
+    plain = Comparison(cohort)
+    each = torch.stack([plain.adapted(way)(a, b) for way in (one, other)])
+    both = plain.adapted(one, other)
+    torch.testing.assert_close(both(a, b), each.amax(0))
+    assert 0 < (each[0] > each[1]).float().mean() < 1
+    torch.testing.assert_close(both.against(a, both.take_apart(b)), both(a, b))
+
+
 def test_adapting_again_starts_from_what_was_there():
     a, b, cohort, rows = (tiny.unit_rows(n, seed=n) for n in (3, 4, 50, 20))
     one = Adaptation.fit(rows, [i // 5 for i in range(20)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 
 MASK = 2**64 - 1
 

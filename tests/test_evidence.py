@@ -14,6 +14,7 @@ from modelprint.answers.evidence import MOST_TILES, NEAREST, TILE_PX, explain
 from modelprint.answers.fingerprint_spectrum import GRID, compare_spectra, remembered
 from modelprint.backbone import WhitenedStatistics
 from modelprint.calibration import Calibration
+from modelprint.embedder import degraded_of
 from modelprint.errors import UnknownLabelError
 from modelprint.features.residual_statistics import residual_statistics, statistics_count
 from modelprint.images import load_image
@@ -49,7 +50,10 @@ def reference(embedder, enrolled):
         for number, pixels in enumerate(several):
             images.append(load_image(pixels, name=f"{label} {number}"))
             rows.append(Row(label, images[-1].sha256, images[-1].name))
-    index = Index.empty(embedder.dim).with_rows(rows, embedder.embed(images))
+    fingerprints = embedder.embed(images)
+    index = Index.empty(embedder.dim).with_rows(
+        rows, fingerprints, degraded_of(embedder, images, fingerprints)
+    )
     return Reference(embedder, index)
 
 

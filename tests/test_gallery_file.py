@@ -125,7 +125,7 @@ def test_a_changed_byte_is_noticed_or_harmless(gallery, saved):
 
 
 def test_a_newer_format_is_refused_kindly_whatever_else_it_holds(saved):
-    rewrite(saved, json.dumps({"format_version": 3, "surprise": True}))
+    rewrite(saved, json.dumps({"format_version": 4, "surprise": True}))
     assert_refused(saved, "newer modelprint.*pip install -U modelprint")
 
 

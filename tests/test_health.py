@@ -79,9 +79,8 @@ def test_shares_are_those_of_a_gallery_without_the_image(gallery, health):
     outcomes = {label: [] for label in gallery.labels}
     for left, row in enumerate(gallery._index.rows):
         keep = [i for i in range(len(fingerprints)) if i != left]
-        rows = tuple(gallery._index.rows[i] for i in keep)
         without = Gallery(gallery.extractor)
-        without._reference = Reference(gallery.extractor, Index(fingerprints[keep], rows))
+        without._reference = Reference(gallery.extractor, gallery._index.only(keep))
         if row.label in without:
             model = {"sdxl": 1, "flux": 2, "pixart": 3, "steady": 11}.get(row.label)
             if model is None:
@@ -130,7 +129,8 @@ def test_less_alike_images_take_more_of_them(alike, wanted):
     other = basis[n + 1 : n + 2].repeat(3, 1)
     rows = [Row("m", f"{i:064x}", str(i)) for i in range(n)]
     rows += [Row("other", f"{i:064x}", str(i)) for i in range(n, n + 3)]
-    index = Index(torch.cat([own, other]), tuple(rows))
+    fingerprints = torch.cat([own, other])
+    index = Index(fingerprints, tuple(rows), fingerprints)
     health = gallery_health(Reference(CalibratedEmbedder(), index))
     assert by_label(health)["m"].wanted == wanted
     assert by_label(health)["m"].missing == max(wanted - n, 0)
@@ -143,7 +143,7 @@ def test_what_all_models_have_in_common_does_not_count():
     rows = generator.normal(size=(24, DIM)) + 5 * np.eye(DIM)[0]
     rows = torch.nn.functional.normalize(torch.from_numpy(rows), dim=1).float()
     names = [Row(f"m{i % 2}", f"{i:064x}", str(i)) for i in range(24)]
-    health = gallery_health(Reference(CalibratedEmbedder(), Index(rows, tuple(names))))
+    health = gallery_health(Reference(CalibratedEmbedder(), Index(rows, tuple(names), rows)))
     assert all(each.wanted > 12 for each in health.labels)
 
 

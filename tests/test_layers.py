@@ -10,7 +10,7 @@ import modelprint
 SOURCE = Path(modelprint.__file__).parent
 
 # Each module may import those above it in its own chain. A new module has to find its place here.
-SHARED = ("errors",)
+SHARED = ("errors", "draws")
 USED = (
     # scores become an answer
     "metrics.inputs",
@@ -45,6 +45,7 @@ USED = (
     "features.residual_statistics",
     "features.resnet",
     "features.recompression",
+    "features.degradations",
     "features.common_scale",
     "scoring",
     "scoring.adaptation",
@@ -115,7 +116,6 @@ MADE = (
     "kernels.fused_layer",
     # names become models, models render pictures
     "synthesis",
-    "synthesis.draws",
     "synthesis.parameters",
     "synthesis.requests",
     "synthesis.batched",
@@ -136,7 +136,6 @@ TRAINING = (
     "training.config",
     "training.checkpoint",
     "training.losses",
-    "training.degradations",
     "training.restyling",
     "training.card",
     "training.data",
@@ -223,7 +222,7 @@ def test_lower_never_imports_higher():
         ("gallery", "def late():\n    from modelprint import training"),
         ("gallery", "import modelprint.cli"),
         ("backbone", "from modelprint import extractor"),
-        ("residual", "from modelprint.synthesis.draws import Draws"),
+        ("residual", "from modelprint.synthesis.space import OPEN"),
         ("synthesis.space", "from modelprint.images import load_image"),
         ("training.data", "from modelprint.gallery import Gallery"),
         ("training.config", "from modelprint.training.run import train"),

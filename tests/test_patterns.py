@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 from modelprint.synthesis.patterns import add_pattern
 
 SIDE = 128

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.pictures import crops, draw_pictures
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def test_conditions_change_images_the_same_way_every_time(folder):
     assert noisy[0].std() == pytest.approx(2.55, rel=0.05)
     changing = CONDITIONS.keys() - {"clean", "resize-0.75"}
     assert all((CONDITIONS[name](picture, "x") != picture).any() for name in changing)
+
+
+def test_alike_is_what_a_folder_of_processed_images_gives(path, folder, tmp_path):
+    processed = tmp_path / "processed"
+    shutil.copytree(path, processed)
+    for file in processed.rglob("*.png"):
+        pixels = CONDITIONS["jpeg-50"](np.asarray(Image.open(file)), "")
+        Image.fromarray(pixels).save(file)
+    plan = replace(PLAN, conditions=("clean", "jpeg-50"), alike=True)
+    found = evaluate(LogSpectrum("log"), folder, plan)
+    expected = evaluate(LogSpectrum("log"), BenchmarkFolder.open(processed, least_images=5), plan)
+    assert found["jpeg-50"] == expected["clean"] != found["clean"]
 
 
 def test_a_draw_does_not_depend_on_the_other_models(folder, path, tmp_path):

@@ -21,10 +21,14 @@ def images(count: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(centres + noise, dim=2)
 
 
+def reference_of(fingerprints, rows):
+    return Reference(WideEmbedder(), Index(fingerprints, rows, fingerprints))
+
+
 def test_enrolled_images_left_out_score_as_new_images_do():
     enrolled, new = images(ENROLLED, 1), images(50, 2)
     rows = tuple(Row(str(m), f"{m}-{n}", "") for m in range(MODELS) for n in range(ENROLLED))
-    reference = Reference(WideEmbedder(), Index(enrolled.flatten(0, 1), rows))
+    reference = reference_of(enrolled.flatten(0, 1), rows)
     templates = reference.index.templates.fingerprints
     for model in range(MODELS):
         fresh = reference.score(new[model], templates)[:, model].mean()
@@ -39,7 +43,7 @@ def test_enrolled_images_left_out_score_as_new_images_do():
 def test_images_are_scored_each_in_its_place():
     enrolled = images(3, 3)
     rows = tuple(Row(str(m), f"{m}-{n}", "") for n in range(3) for m in range(MODELS))
-    reference = Reference(WideEmbedder(), Index(enrolled.transpose(0, 1).flatten(0, 1), rows))
+    reference = reference_of(enrolled.transpose(0, 1).flatten(0, 1), rows)
     templates = reference.index.templates.fingerprints
     all_at_once = reference.as_if_new(range(len(rows)), templates)
     for number in range(len(rows)):

@@ -2,7 +2,7 @@
 
 import torch
 
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.training.restyling import mirror, restyle
 

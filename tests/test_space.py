@@ -3,9 +3,9 @@ from dataclasses import fields, replace
 
 import pytest
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
 from modelprint.synthesis.blocks import ACTIVATIONS, NORMS, UPSAMPLERS
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.space import (
     OPEN,
     PAPER,

@@ -18,7 +18,6 @@ import torch
 from PIL import Image
 
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.pictures import draw_pictures
 from modelprint.synthesis.space import SPACES
 from modelprint.training import TrainingConfig
@@ -29,7 +28,6 @@ from modelprint.training.data import (
     in_workers,
     label_of,
 )
-from modelprint.training.degradations import degrade
 from modelprint.training.loop import _batches, models_of_step
 
 CONFIG = TrainingConfig(
@@ -132,17 +130,6 @@ def test_a_folder_without_large_photographs_is_a_clear_error(config, tmp_path):
     Image.fromarray(np.zeros((37, 35, 3), np.uint8)).save(tmp_path / "small.png")
     with pytest.raises(InvalidOptionError, match=r"36 pixels a side or more.*got 1 images"):
         images_of_model(replace(config, photos=str(tmp_path), image_px=36), 0)
-
-
-def test_degradations_vary_and_repeat_with_their_draws():
-    image = tiny.photos(1, 48, 48)[0]
-    copies = [degrade(image, Draws("degrade", number)) for number in range(60)]
-    assert all(copy.dtype == torch.uint8 and copy.shape[0] == 3 for copy in copies)
-    assert all(min(copy.shape[1:]) >= 32 for copy in copies)
-    assert len({tuple(copy.shape) for copy in copies}) > 5, "some are resized"
-    assert sum(torch.equal(copy, image) for copy in copies) < 6
-    again = [degrade(image, Draws("degrade", number)) for number in range(60)]
-    assert all(map(torch.equal, copies, again))
 
 
 def test_fresh_models_are_never_shown_again_and_never_held_out():

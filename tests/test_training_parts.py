@@ -94,11 +94,12 @@ def test_pictures_that_no_model_rendered_count_as_noise_too():
 def test_impostors_are_images_of_other_classes_compared_as_in_a_gallery():
     extractor = tiny.extractor()
     labels = torch.tensor([0, 3, 0, 7])  # two classes of pictures that no model rendered
-    clean = tiny.unit_rows(4 * 14, seed=3).view(4, 14, tiny.DIM)
+    clean, degraded = (tiny.unit_rows(4 * 14, seed=n).view(4, 14, tiny.DIM) for n in (3, 4))
     for enrolled in (1, 10):
-        [(scores, own)] = _scores(extractor, labels, clean, clean[:, -PROBES:], enrolled)
+        [(scores, own)] = _scores(extractor, labels, clean, degraded, clean[:, -PROBES:], enrolled)
         rows = tuple(Row(str(m), f"{m}-{n}", "") for m in range(4) for n in range(enrolled))
-        gallery = Reference(extractor, Index(clean[:, :enrolled].flatten(0, 1), rows))
+        of_images, of_copies = (x[:, :enrolled].flatten(0, 1) for x in (clean, degraded))
+        gallery = Reference(extractor, Index(of_images, rows, of_copies))
         expected = gallery.score(
             clean[:, -PROBES:].flatten(0, 1), gallery.index.templates.fingerprints
         )
@@ -114,7 +115,7 @@ def test_every_size_of_enrolment_and_image_is_calibrated():
     clean = torch.nn.functional.normalize(centres + 0.1 * noise, dim=2)
     blurred = torch.nn.functional.normalize(clean[:, -PROBES:] + 0.3 * noise[:, :PROBES], dim=2)
     calibration = calibrate(
-        extractor, torch.arange(24), clean, {64: blurred}, side_px=256, source="a test"
+        extractor, torch.arange(24), clean, clean, {64: blurred}, side_px=256, source="a test"
     )
     tables = {(table.enrolled, table.side_px): table for table in calibration.tables}
     assert set(tables) == {(n, side) for n in (1, 3, 10) for side in (64, 256)}

@@ -101,4 +101,4 @@ def test_a_scorer_measures_its_cohort_by_the_same_views():
     rows = fingerprints(20, 0.3, seed=99)
     adaptation = Adaptation.fit(rows, [i // 5 for i in range(20)])
     adapted = Comparison(cohort, views=VIEWS).adapted(adaptation)
-    torch.testing.assert_close(adapted(a, b), Comparison(cohort, adaptation, VIEWS)(a, b))
+    torch.testing.assert_close(adapted(a, b), Comparison(cohort, [adaptation], VIEWS)(a, b))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from modelprint.calibration import Calibration
 from modelprint.errors import InvalidOptionError
+from modelprint.features.degradations import degraded_copy
 from modelprint.images import LoadedImage
 from modelprint.scoring.adaptation import Adaptation
 from modelprint.scoring.comparison import Comparison
@@ -95,7 +96,24 @@ def fingerprints_of(embedder: Embedder, images: Sequence[LoadedImage]) -> Tensor
     return rows
 
 
-def scorer_of(embedder: Embedder, adaptation: Adaptation | None = None) -> Scorer:
+def degraded_of(embedder: Embedder, images: Sequence[LoadedImage], fingerprints: Tensor) -> Tensor:
+    """Fingerprints `(N, D)` of a degraded copy of each image, which depends on the image alone.
+
+    Args:
+        embedder: Makes them.
+        images: N of them.
+        fingerprints: `(N, D)` of the images, which stand for the copies where a `compare` of the
+            embedder's own would not make use of these.
+
+    Raises:
+        InvalidOptionError: As `fingerprints_of`.
+    """
+    if _own_scorer(embedder) is not None:
+        return fingerprints
+    return fingerprints_of(embedder, [degraded_copy(image) for image in images])
+
+
+def scorer_of(embedder: Embedder, adaptations: Sequence[Adaptation] = ()) -> Scorer:
     """What scores `(N, D)` fingerprints against `(M, D)` as `(N, M)`: larger is more alike.
 
     The unit is the embedder's: standard deviations above impostors for `FingerprintExtractor`,
@@ -103,15 +121,24 @@ def scorer_of(embedder: Embedder, adaptation: Adaptation | None = None) -> Score
 
     Args:
         embedder: Whose fingerprints are compared.
-        adaptation: To the gallery; an embedder with a `compare` of its own goes without.
+        adaptations: To the gallery; an embedder with a `compare` of its own goes without.
     """
+    own = _own_scorer(embedder)
+    if own is not None:
+        return own
+    comparison = _comparison(embedder) or Comparison(torch.empty(0, embedder.dim))
+    return comparison.adapted(*adaptations) if adaptations else comparison
+
+
+def _comparison(embedder: Embedder) -> Comparison | None:
     comparison: Comparison | None = getattr(embedder, "comparison", None)
-    if comparison is None:
-        compare: Scorer | None = getattr(embedder, "compare", None)
-        if compare is not None:
-            return compare
-        comparison = Comparison(torch.empty(0, embedder.dim))
-    return comparison if adaptation is None else comparison.adapted(adaptation)
+    return comparison
+
+
+def _own_scorer(embedder: Embedder) -> Scorer | None:
+    """A scorer that cannot be adapted, if the embedder has one and no `comparison`."""
+    compare: Scorer | None = getattr(embedder, "compare", None)
+    return None if _comparison(embedder) is not None else compare
 
 
 def calibration_of(embedder: Embedder) -> Calibration | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modelprint.batches import Images, decoded_batches
-from modelprint.embedder import Embedder, fingerprints_of
+from modelprint.embedder import Embedder, degraded_of, fingerprints_of
 from modelprint.errors import NothingToEnrollError
 from modelprint.index import Index, Row, add_new, check_label
 from modelprint.lineage import check_lineage, check_path
@@ -21,8 +21,8 @@ def rows_of(
     label: str,
     images: Images,
     progress: Callable[[int], None] | None,
-) -> tuple[list[Row], Tensor]:
-    """Rows for images of a model, and their fingerprints `(n, D)`.
+) -> tuple[list[Row], Tensor, Tensor]:
+    """Rows for images of a model, fingerprints `(n, D)` of these, and of degraded copies.
 
     The arguments, and what is raised, are those of `Gallery.enroll`.
     """
@@ -33,6 +33,7 @@ def rows_of(
     known = dict(index.by_sha256)
     rows: list[Row] = []
     fingerprints: list[Tensor] = []
+    degraded: list[Tensor] = []
     for batch in decoded_batches(images):
         for image in batch:
             # The bare name: a gallery can be mailed, and should not tell of the folders here.
@@ -40,6 +41,7 @@ def rows_of(
             rows.append(Row(label, image.sha256, name, side_px=image.side_px))
             add_new(known, rows[-1])
         fingerprints.append(fingerprints_of(embedder, batch))
+        degraded.append(degraded_of(embedder, batch, fingerprints[-1]))
         if progress is not None:
             progress(len(batch))
         del batch  # or it would stay in memory while the next one is decoded
@@ -48,4 +50,4 @@ def rows_of(
             f"no images came for {label!r}: expected at least one, better ten; "
             "a folder is read without its subfolders"
         )
-    return rows, torch.cat(fingerprints)
+    return rows, torch.cat(fingerprints), torch.cat(degraded)

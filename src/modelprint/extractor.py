@@ -31,7 +31,7 @@ SCHEMA_VERSION = 3
 _READABLE_SCHEMAS = (1, 2, 3)
 # Raise when decoding, cropping or the residual change what a fingerprint is, or the comparison what
 # a score is: digests then differ, and no calibration is taken for scores that it does not know.
-PREPROCESSING_VERSION = 5
+PREPROCESSING_VERSION = 6
 # More pixels at once do not fit a CPU's cache: eight images of 512 px take twice as long together
 # as one by one.
 _CACHED_PIXELS = 2**18

@@ -112,11 +112,11 @@ class Gallery:
             DuplicateImageError: One is enrolled already, under any label, or comes twice.
             NothingToEnrollError: There are no images.
         """
-        rows, fingerprints = rows_of(self.extractor, self._index, label, images, progress)
+        rows, *fingerprints = rows_of(self.extractor, self._index, label, images, progress)
         with self._changing:
             number = self._index.next_enrolment
             added = [row._replace(enrolment=number) for row in rows]
-            self._replace(self._index.with_rows(added, fingerprints))
+            self._replace(self._index.with_rows(added, *fingerprints))
         return len(rows)
 
     def remove(self, label: str) -> int:

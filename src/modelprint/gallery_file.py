@@ -2,6 +2,7 @@
 
 ```
 tensor    fingerprints          (N, D) float32
+tensor    degraded              (N, D) float32, of a degraded copy of each image
 metadata  modelprint_gallery    JSON: format_version, extractor_digest, checksum, dim,
                                 rows [[label, sha256, name, enrolment, side_px], ...],
                                 calibration: null, or {fitted_to, tables}: the digest of the
@@ -9,8 +10,9 @@ metadata  modelprint_gallery    JSON: format_version, extractor_digest, checksum
 ```
 
 The same gallery always makes the same bytes. Nothing in a file is executed, and nothing in it is
-believed before it is checked. Files of format 1, which had `digest` for `checksum`, and neither
-enrolments, sides nor a calibration, are read as well: all of their images count as one enrolment.
+believed before it is checked. Files of format 2, without degraded copies, are read as well, the
+images standing for them; and of format 1, which had `digest` for `checksum`, and neither
+enrolments, sides nor a calibration: all of their images count as one enrolment.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
@@ -41,9 +45,10 @@ from modelprint.files import replace_files
 from modelprint.index import Index, Row, check_label
 from modelprint.locking import place_of, remove_leftovers
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 METADATA_KEY = "modelprint_gallery"
-FINGERPRINTS = "fingerprints"
+FINGERPRINTS, DEGRADED = "fingerprints", "degraded"
+_WHAT = {FINGERPRINTS: "fingerprints", DEGRADED: "fingerprints of degraded copies"}
 MAX_DIM = 1_000_000
 # Readers of safetensors refuse a longer header, so a longer one must never be written.
 MAX_HEADER_BYTES = 100_000_000
@@ -71,13 +76,15 @@ def content_digest(index: Index, extractor_digest: str, own: OwnCalibration | No
     """Sha256 in hex of all that decides a gallery's answers.
 
     It covers the extractor, a calibration of the gallery's own, and each row's label, image and
-    fingerprint, but neither their order nor the images' names and enrolments.
+    fingerprints, but neither their order nor the images' names and enrolments.
     """
     whole = hashlib.sha256(f"modelprint gallery {extractor_digest}\n".encode())
-    values = index.fingerprints.numpy().astype("<f4")
+    values, degraded = _little_endian(index.fingerprints), _little_endian(index.degraded)
     for _, i in sorted((row.sha256, i) for i, row in enumerate(index.rows)):
-        row = index.rows[i]
-        whole.update(json.dumps([row.label, row.sha256]).encode() + b"\n" + values[i].tobytes())
+        row, value, of_copy = index.rows[i], values[i].tobytes(), degraded[i].tobytes()
+        whole.update(json.dumps([row.label, row.sha256]).encode() + b"\n" + value)
+        # As before there were copies, where there is none.
+        whole.update(b"" if of_copy == value else of_copy)
     if own is not None:
         whole.update(json.dumps(_described(own), sort_keys=True).encode())
     return whole.hexdigest()
@@ -120,9 +127,10 @@ def write_gallery(
         "rows": index.rows,
         "calibration": None if own is None else _described(own),
     }
-    checksum = _checksum(header, index.fingerprints)
+    tensors = {FINGERPRINTS: index.fingerprints, DEGRADED: index.degraded}
+    checksum = _checksum(header, tensors)
     header["checksum"] = checksum
-    content = to_safetensors({FINGERPRINTS: index.fingerprints}, {METADATA_KEY: _compact(header)})
+    content = to_safetensors(tensors, {METADATA_KEY: _compact(header)})
     if int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES:
         raise InvalidOptionError(
             f"{len(index.rows)} enrolled images are too many for one gallery file: "
@@ -151,16 +159,18 @@ def read_gallery(path: str | os.PathLike[str]) -> GalleryContent:
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
             header = _header((file.metadata() or {}).get(METADATA_KEY))
-            if list(file.keys()) != [FINGERPRINTS]:
+            names = [FINGERPRINTS, DEGRADED] if header["format_version"] > 2 else [FINGERPRINTS]
+            if sorted(file.keys()) != sorted(names):
                 raise _UnusableError(f"it holds the tensors {sorted(file.keys())}")
-            shape = file.get_slice(FINGERPRINTS).get_shape()
             expected = [len(header["rows"]), header["dim"]]
-            if shape != expected:
-                raise _UnusableError(
-                    f"its fingerprints have shape {shape}, its header says {expected}"
-                )
-            fingerprints = file.get_tensor(FINGERPRINTS)
-        return _content(header, fingerprints)
+            for name in names:
+                shape = file.get_slice(name).get_shape()
+                if shape != expected:
+                    raise _UnusableError(
+                        f"its {_WHAT[name]} have shape {shape}, its header says {expected}"
+                    )
+            tensors = {name: file.get_tensor(name) for name in names}
+        return _content(header, tensors)
     except SafetensorError as error:
         _refuse(path, f"it is damaged or not a gallery ({error})")
     except _UnusableError as error:
@@ -223,16 +233,16 @@ def _header(text: str | None) -> dict[str, Any]:
     return fields_of_file
 
 
-def _content(header: dict[str, Any], fingerprints: Tensor) -> GalleryContent:
+def _content(header: dict[str, Any], tensors: dict[str, Tensor]) -> GalleryContent:
     extractor_digest, first_format = header["extractor_digest"], header["format_version"] == 1
     rows = [[*row, 0, 0] if isinstance(row, list) else row for row in header["rows"]]
-    index = _index(fingerprints, rows if first_format else header["rows"])
+    index = _index(tensors, rows if first_format else header["rows"])
     own = _own(header.get("calibration"))
     if first_format:
         intact = content_digest(index, extractor_digest) == header["digest"]
     else:
         saved = {key: value for key, value in header.items() if key != "checksum"}
-        intact = _checksum(saved, fingerprints) == header["checksum"]
+        intact = _checksum(saved, tensors) == header["checksum"]
     if not intact:
         raise _UnusableError("its content is not what was saved (wrong digest)")
     checksum = header["digest" if first_format else "checksum"]
@@ -256,20 +266,26 @@ def _own(described: dict[str, Any] | None) -> OwnCalibration | None:
         raise _UnusableError(f"its calibration cannot be used: {error.__cause__}") from error
 
 
-def _checksum(header: dict[str, Any], fingerprints: Tensor) -> str:
+def _checksum(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     """Sha256 in hex of the header, without itself, and the fingerprints."""
     whole = hashlib.sha256(_compact(dict(sorted(header.items()))).encode() + b"\n")
-    whole.update(fingerprints.numpy().astype("<f4").tobytes())
+    for values in tensors.values():
+        whole.update(_little_endian(values).tobytes())
     return whole.hexdigest()
+
+
+def _little_endian(fingerprints: Tensor) -> NDArray[np.float32]:
+    return fingerprints.numpy().astype("<f4")
 
 
 def _compact(header: dict[str, Any]) -> str:
     return json.dumps(header, separators=(",", ":"))
 
 
-def _index(fingerprints: Tensor, described: Iterable[Any]) -> Index:
-    if fingerprints.dtype != torch.float32 or not are_unit_rows(fingerprints):
-        raise _UnusableError("its fingerprints are not float32 rows of unit length")
+def _index(tensors: dict[str, Tensor], described: Iterable[Any]) -> Index:
+    for name, values in tensors.items():
+        if values.dtype != torch.float32 or not are_unit_rows(values):
+            raise _UnusableError(f"its {_WHAT[name]} are not float32 rows of unit length")
     rows = []
     for number, parts in enumerate(described):
         kinds = [type(part) for part in parts] if isinstance(parts, list) else []
@@ -285,6 +301,8 @@ def _index(fingerprints: Tensor, described: Iterable[Any]) -> Index:
         for label in {row.label for row in rows}:
             check_label(label)
         # This copies: what was read is backed by the file, and would change or vanish with it.
-        return Index.empty(fingerprints.shape[1]).with_rows(rows, fingerprints)
+        fingerprints = tensors[FINGERPRINTS]
+        degraded = tensors.get(DEGRADED, fingerprints)
+        return Index.empty(fingerprints.shape[1]).with_rows(rows, fingerprints, degraded)
     except (InvalidOptionError, DuplicateImageError) as error:
         raise _UnusableError(str(error)) from error

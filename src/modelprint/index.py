@@ -7,7 +7,7 @@ another thread sees the gallery before or after it, never between.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -70,23 +70,26 @@ class Index:
     Attributes:
         fingerprints: `(N, D)` float32, rows of unit length; never written to.
         rows: N descriptions, no sha256 twice.
+        degraded: `(N, D)` fingerprints of a degraded copy of each image, which show what processing
+            does to images of these models; those of the images themselves where there is none.
     """
 
     fingerprints: Tensor
     rows: tuple[Row, ...]
+    degraded: Tensor
 
     @classmethod
     def empty(cls, dim: int) -> Index:
         """An index without rows, for fingerprints of length `dim`."""
-        return cls(torch.empty(0, dim), ())
+        return cls(torch.empty(0, dim), (), torch.empty(0, dim))
 
     @property
     def dim(self) -> int:
         """Length D of a fingerprint."""
         return self.fingerprints.shape[1]
 
-    def with_rows(self, rows: Iterable[Row], fingerprints: Tensor) -> Index:
-        """This index and more rows, with their fingerprints `(n, D)`.
+    def with_rows(self, rows: Iterable[Row], fingerprints: Tensor, degraded: Tensor) -> Index:
+        """This index and more rows, with fingerprints `(n, D)` of images and of degraded copies.
 
         Raises:
             DuplicateImageError: An image is enrolled already, or comes twice.
@@ -95,7 +98,11 @@ class Index:
         known = dict(self.by_sha256)
         for row in rows:
             add_new(known, row)
-        return Index(torch.cat([self.fingerprints, fingerprints]), self.rows + rows)
+        return Index(
+            torch.cat([self.fingerprints, fingerprints]),
+            self.rows + rows,
+            torch.cat([self.degraded, degraded]),
+        )
 
     def without_label(self, label: str) -> Index:
         """This index without a model's rows.
@@ -105,7 +112,13 @@ class Index:
         """
         self.position(label)
         keep = [i for i, row in enumerate(self.rows) if row.label != label]
-        return Index(self.fingerprints[keep], tuple(self.rows[i] for i in keep))
+        return self.only(keep)
+
+    def only(self, numbers: Sequence[int]) -> Index:
+        """Some of the rows, by number."""
+        chosen = list(numbers)
+        rows = tuple(self.rows[i] for i in chosen)
+        return Index(self.fingerprints[chosen], rows, self.degraded[chosen])
 
     def merged(self, other: Index) -> Index:
         """This index and then the rows of another of the same extractor.
@@ -117,7 +130,7 @@ class Index:
         check_lineage({row.label for row in self.rows + other.rows})
         first = self.next_enrolment
         rows = (row._replace(enrolment=first + row.enrolment) for row in other.rows)
-        return self.with_rows(rows, other.fingerprints)
+        return self.with_rows(rows, other.fingerprints, other.degraded)
 
     def position(self, label: str) -> int:
         """Where a model stands in the templates.

@@ -21,7 +21,7 @@ from modelprint.gallery_file import content_digest
 from modelprint.images import LoadedImage
 from modelprint.index import Index, Templates
 from modelprint.records import Provenance, image_facts, record_digest
-from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.adaptation import adaptations
 from modelprint.scoring.comparison import Comparison
 
 
@@ -49,8 +49,7 @@ class Reference:
     @cached_property
     def score(self) -> Scorer:
         """The scorer, adapted to the enrolled images."""
-        labels = [row.label for row in self.index.rows]
-        return scorer_of(self.embedder, Adaptation.fit(self.index.fingerprints, labels))
+        return _adapted(self.embedder, self.index)
 
     @cached_property
     def score_models(self) -> Callable[[Tensor], Tensor]:
@@ -172,8 +171,7 @@ class Reference:
 
         def adapted_without(half: int) -> Scorer:
             others = torch.nonzero(self._halves != half)[:, 0]
-            labels = [self.index.rows[number].label for number in others.tolist()]
-            return scorer_of(self.embedder, Adaptation.fit(self.index.fingerprints[others], labels))
+            return _adapted(self.embedder, self.index.only(others.tolist()))
 
         return adapted_without(0), adapted_without(1)
 
@@ -208,6 +206,11 @@ class Reference:
             len(self.index.rows),
             self.calibration_digest,
         )
+
+
+def _adapted(embedder: Embedder, index: Index) -> Scorer:
+    labels = [row.label for row in index.rows]
+    return scorer_of(embedder, adaptations(index.fingerprints, labels, index.degraded))
 
 
 def check_same_extractor(what: str, index: Index, digest: str, embedder: Embedder) -> None:

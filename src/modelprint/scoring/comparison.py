@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from modelprint.scoring.adaptation import Adaptation
 from modelprint.scoring.views import Viewed, Views
+
+# Fingerprints taken apart under each adaptation.
+TakenApart: TypeAlias = tuple[Viewed, ...]
 
 
 class Comparison:
@@ -22,39 +27,46 @@ class Comparison:
     For two single images, ``symmetric`` takes the mean of both directions (S-norm; Kenny, Odyssey
     2010). For models it would be worse: means of images lie at another level than images do.
 
+    Several adaptations are so many hypotheses about an image; the one that fits best counts.
+
     Args:
         cohort: ``(N, D)`` unit fingerprints; none or several.
-        adaptation: Applied to all fingerprints before they are compared, the cohort's as well.
+        adaptations: Each is applied to all fingerprints before they are compared, the cohort's as
+            well, and of the scores the largest is taken. Of none, fingerprints are as they are.
         views: What fingerprints consist of; by default of one view, so that resemblance is cosine.
     """
 
     def __init__(
-        self, cohort: Tensor, adaptation: Adaptation | None = None, views: Views | None = None
+        self, cohort: Tensor, adaptations: Sequence[Adaptation] = (), views: Views | None = None
     ) -> None:
         self._unadapted = cohort
-        self._adaptation = adaptation
+        self._adaptations: Sequence[Adaptation | None] = adaptations or (None,)
         self._views = views or Views()
         self._cohort = self.take_apart(cohort)
 
-    def adapted(self, adaptation: Adaptation) -> Comparison:
-        """The same scorer for a gallery that its adaptation was estimated from."""
-        return Comparison(self._unadapted, adaptation, self._views)
+    def adapted(self, *adaptations: Adaptation) -> Comparison:
+        """The same scorer for a gallery that its adaptations were estimated from."""
+        return Comparison(self._unadapted, adaptations, self._views)
 
     def __call__(self, images: Tensor, models: Tensor) -> Tensor:
         """Scores ``(N, M)`` float32 of ``(N, D)`` against ``(M, D)`` unit fingerprints."""
         return self.against(images, self.take_apart(models))
 
-    def take_apart(self, fingerprints: Tensor) -> Viewed:
+    def take_apart(self, fingerprints: Tensor) -> TakenApart:
         """What ``against`` compares; for models that one asks about again and again."""
-        return self._views.take_apart(fingerprints, self._adaptation)
+        return tuple(self._views.take_apart(fingerprints, way) for way in self._adaptations)
 
-    def against(self, images: Tensor, models: Viewed) -> Tensor:
+    def against(self, images: Tensor, models: TakenApart) -> Tensor:
         """Scores ``(N, M)`` float32 of ``(N, D)`` unit fingerprints against M taken apart."""
-        of_images = self.take_apart(images)
-        scores = self._views.resemblance(of_images, models)
+        ways = zip(self.take_apart(images), models, self._cohort, strict=True)
+        scores = [self._normalised(*way) for way in ways]
+        return torch.stack(scores).amax(0)
+
+    def _normalised(self, images: Viewed, models: Viewed, cohort: Viewed) -> Tensor:
+        scores = self._views.resemblance(images, models)
         if not len(self._unadapted) or not scores.numel():
             return scores
-        level = self._views.resemblance(of_images, self._cohort)
+        level = self._views.resemblance(images, cohort)
         return (scores - level.mean(1, keepdim=True)) / (level.std(1, keepdim=True) + 1e-4)
 
 

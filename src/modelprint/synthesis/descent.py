@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from modelprint.draws import Draws
 from modelprint.synthesis.batched import Runner, run_alone
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.inputs import inputs_of
 from modelprint.synthesis.network import features_of, reconstruct
 from modelprint.synthesis.parameters import Parameters

@@ -18,9 +18,9 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
+from modelprint.draws import Draws
 from modelprint.synthesis.batched import Runner
 from modelprint.synthesis.descent import descend
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.inputs import photographs
 from modelprint.synthesis.network import OUTPUTS, convolve_output, features_of
 from modelprint.synthesis.parameters import Parameters

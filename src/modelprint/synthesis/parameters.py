@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 
 
 class Parameters:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 
 Floats = npt.NDArray[np.float32]
 # Cells of a pattern that differ in brightness, before they repeat.

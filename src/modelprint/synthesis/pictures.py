@@ -20,8 +20,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.patterns import add_pattern
 
 Box: TypeAlias = tuple[int, int, int, int]

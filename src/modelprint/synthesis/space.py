@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
-from modelprint.synthesis.draws import Draws
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Literal, SupportsIndex
 import torch
 from torch import Tensor
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
 from modelprint.kernels import which_backend
 from modelprint.synthesis.batched import Runner
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.fitting import FITS, fitted
 from modelprint.synthesis.rendering import PRECISIONS, models_at_once, rendered_by
 from modelprint.synthesis.space import Architecture, DesignSpace, find_space

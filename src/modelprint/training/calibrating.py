@@ -14,7 +14,7 @@ from torch import Tensor
 from modelprint.calibration import Calibration
 from modelprint.extractor import FingerprintExtractor
 from modelprint.metrics import equal_error_rate, roc_auc
-from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.adaptation import adaptations
 
 # Of every model's images the last so many are compared with the others.
 PROBES = 4
@@ -34,6 +34,7 @@ def calibrate(
     extractor: FingerprintExtractor,
     labels: Tensor,
     clean: Tensor,
+    degraded: Tensor,
     smaller: Mapping[int, Tensor],
     *,
     side_px: int,
@@ -45,6 +46,7 @@ def calibrate(
         extractor: Whose scores they are.
         labels: ``(M,)`` class of each model; models of one class are not told apart.
         clean: ``(M, K, D)`` fingerprints of each model's images, the last ``PROBES`` not enrolled.
+        degraded: ``(M, K - PROBES, D)`` of degraded copies of those that are enrolled.
         smaller: Fingerprints ``(M, PROBES, D)`` of smaller parts of these, by side in pixels.
         side_px: Side of the images themselves.
         source: What the scores come from.
@@ -52,7 +54,7 @@ def calibrate(
     impostor, genuine = {}, {}
     for side, probes in {**smaller, side_px: clean[:, -PROBES:]}.items():
         for enrolled in _ENROLLED:
-            parts = list(_scores(extractor, labels, clean, probes, enrolled))
+            parts = list(_scores(extractor, labels, clean, degraded, probes, enrolled))
             impostor[enrolled, side] = np.concatenate([scores[~own] for scores, own in parts])
             genuine[enrolled, side] = np.concatenate([scores[own] for scores, own in parts])
     # Weights that have learnt nothing, as of a run of a few steps, support no likelihood ratio.
@@ -80,7 +82,12 @@ def figures_of(extractor: FingerprintExtractor, labels: Tensor, clean: Tensor) -
 
 
 def _scores(
-    extractor: FingerprintExtractor, labels: Tensor, clean: Tensor, probes: Tensor, enrolled: int
+    extractor: FingerprintExtractor,
+    labels: Tensor,
+    clean: Tensor,
+    degraded: Tensor,
+    probes: Tensor,
+    enrolled: int,
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
     """For one gallery after the other, scores of all probes and whether each is genuine."""
     rows, own = probes.flatten(0, 1), labels.repeat_interleave(probes.shape[1])
@@ -90,7 +97,8 @@ def _scores(
             return
         gallery = clean[first : first + size, :enrolled]
         numbers = [n for n in range(len(gallery)) for _ in range(enrolled)]
-        score = extractor.comparison.adapted(Adaptation.fit(gallery.flatten(0, 1), numbers))
+        copies = degraded[first : first + size, :enrolled].flatten(0, 1)
+        score = extractor.comparison.adapted(*adaptations(gallery.flatten(0, 1), numbers, copies))
         scores = score(rows, F.normalize(gallery.mean(1), dim=1))
         same = own[:, None] == labels[None, first : first + size]
         yield scores.double().numpy(), same.numpy()

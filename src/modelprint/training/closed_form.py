@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from modelprint.backbone import PARTS, WhitenedStatistics, own_scale_views
+from modelprint.draws import Draws
 from modelprint.features.common_scale import shrunk
 from modelprint.features.residual_statistics import residual_statistics
 from modelprint.images import MIN_SIDE_PX
-from modelprint.synthesis.draws import Draws
 from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import content, content_count, images_of_model, in_workers

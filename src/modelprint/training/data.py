@@ -15,13 +15,13 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from modelprint.draws import Draws
 from modelprint.errors import InvalidOptionError
+from modelprint.features.degradations import degrade
 from modelprint.images import iter_sources, load_image
-from modelprint.synthesis.draws import Draws
 from modelprint.synthesis.pictures import crops, draw_pictures
 from modelprint.synthesis.synthesizer import ModelSynthesizer
 from modelprint.training.config import TrainingConfig
-from modelprint.training.degradations import degrade
 from modelprint.training.restyling import mirror, restyle
 
 T = TypeVar("T")

@@ -14,17 +14,18 @@ from torch import Tensor
 from modelprint import __version__
 from modelprint.backbone import Backbone
 from modelprint.calibration import Calibration
+from modelprint.draws import Draws
 from modelprint.extractor import (
     PREPROCESSING_VERSION,
     SCHEMA_VERSION,
     ExtractorConfig,
     FingerprintExtractor,
 )
-from modelprint.synthesis.draws import Draws
+from modelprint.features.degradations import degrade, degraded_copy
+from modelprint.images import load_image
 from modelprint.training.calibrating import PROBES, calibrate, figures_of, uncalibrated
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import ModelImages, images_of_model, in_workers, label_of
-from modelprint.training.degradations import degrade
 
 _ENROLLED = 10
 _PICTURES = 300
@@ -115,11 +116,13 @@ def finish(
     others = [held_out[half + n].clean for n in order.tolist()]
     labels = torch.tensor([label_of(index) for index in chain(*spaces)])[order]
     clean = torch.stack([scored.embed(images) for images in others])
+    degraded = torch.stack([_degraded(scored, images[:-PROBES]) for images in others])
     figures = figures_of(scored, labels, clean)
     calibration = calibrate(
         scored,
         labels,
         clean,
+        degraded,
         _smaller_probes(scored, others, config.held_out_px),
         side_px=config.held_out_px,
         source=f"{len(others)} synthetic models of spaces {config.calibration_space!r} and "
@@ -149,6 +152,11 @@ def cohort_images(config: TrainingConfig, models: Sequence[ModelImages]) -> list
         degrade(image, Draws("cohort", config.seed, number)) for number, image in enumerate(images)
     ]
     return images + copies
+
+
+def _degraded(extractor: FingerprintExtractor, images: Tensor) -> Tensor:
+    """Fingerprints ``(K, D)`` of degraded copies, as a gallery makes of what is enrolled."""
+    return extractor.embed([degraded_copy(load_image(image)) for image in images])
 
 
 def _smaller_probes(

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from modelprint.backbone import SpectrumResNet
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 from modelprint.training.checkpoint import save_whole
 from modelprint.training.config import TrainingConfig
 from modelprint.training.data import images_of_model, in_workers, label_of

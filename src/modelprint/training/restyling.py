@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
-from modelprint.synthesis.draws import Draws
+from modelprint.draws import Draws
 
 
 def restyle(picture: Tensor, draws: Draws) -> Tensor:

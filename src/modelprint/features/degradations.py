@@ -9,8 +9,25 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from modelprint.draws import Draws
 from modelprint.features.recompression import through_codec
-from modelprint.synthesis.draws import Draws
+from modelprint.images import MIN_SIDE_PX, LoadedImage, load_image
+
+# Of a huge image the middle says as much about what degrading moves, in bounded time and memory.
+_MOST_PX = 1024
+
+
+def degraded_copy(image: LoadedImage) -> LoadedImage:
+    """A degraded copy of an image, of at most its middle 1 024 x 1 024 pixels.
+
+    The same picture gives the same copy.
+    """
+    middle = image.pixels
+    for axis in (1, 2):
+        spare = max(0, middle.shape[axis] - _MOST_PX)
+        middle = middle.narrow(axis, spare // 2, middle.shape[axis] - spare)
+    copy = degrade(middle, Draws("degraded copy", image.sha256))
+    return load_image(copy, name=f"{image.name}, degraded")
 
 
 def degrade(image: Tensor, draws: Draws) -> Tensor:
@@ -39,9 +56,10 @@ def _webp(picture: Image.Image, draws: Draws) -> Image.Image:
 
 
 def _resize(picture: Image.Image, draws: Draws) -> Image.Image:
-    side = max(32, round(picture.width * draws.number(0.65, 1.3)))
+    factor = draws.number(0.65, 1.3)
+    width, height = (max(MIN_SIDE_PX, round(side * factor)) for side in picture.size)
     kernels = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
-    return picture.resize((side, side), draws.choice(kernels))
+    return picture.resize((width, height), draws.choice(kernels))
 
 
 def _blur(picture: Image.Image, draws: Draws) -> Image.Image:
