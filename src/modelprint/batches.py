@@ -11,8 +11,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
+import torch
+from torch import Tensor
+
 from modelprint.ahead import in_order
-from modelprint.errors import InvalidImageError
+from modelprint.errors import InvalidImageError, InvalidOptionError
 from modelprint.images import ImageSource, LoadedImage, iter_sources, load_image
 
 OneImage: TypeAlias = ImageSource | LoadedImage
@@ -49,6 +52,40 @@ def readable_batches(images: Images) -> Iterator[list[LoadedImage | Unreadable]]
         InvalidImageError: At the call, if `images` is nothing of the kind.
     """
     return _batches(_decoded(images, _load_or_say_why))
+
+
+def embedded(
+    images: Images,
+    embed: Callable[[list[LoadedImage], int], Tensor],
+    dim: int,
+    *,
+    batch_size: int,
+    progress: Callable[[int], None] | None,
+) -> Tensor:
+    """What an embedder makes of images, decoded as above.
+
+    Args:
+        images: Of any kind.
+        embed: Makes `(n, D)` of n images, at most so many at once as its second argument says.
+        dim: D.
+        batch_size: That number.
+        progress: Called with the number of images done since the last call.
+
+    Returns:
+        `(N, D)`.
+
+    Raises:
+        InvalidImageError: An image cannot be read; the message names it.
+        InvalidOptionError: `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        raise InvalidOptionError(f"expected batch_size >= 1, got {batch_size}")
+    rows: list[Tensor] = []
+    for batch in decoded_batches(images):
+        rows.append(embed(batch, batch_size))
+        if progress is not None:
+            progress(len(batch))
+    return torch.cat(rows) if rows else torch.empty(0, dim)
 
 
 def _load(named: tuple[str, OneImage]) -> LoadedImage:

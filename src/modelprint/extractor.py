@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from modelprint import hub
 from modelprint.backbone import Backbone, build_backbone
-from modelprint.batches import Images, decoded_batches
+from modelprint.batches import Images, embedded
 from modelprint.calibration import Calibration
 from modelprint.errors import InvalidOptionError, InvalidWeightsError
 from modelprint.images import LoadedImage
@@ -274,14 +274,9 @@ class FingerprintExtractor(
             InvalidImageError: An image cannot be read; the message names it.
             InvalidOptionError: ``batch_size`` is below 1.
         """
-        if batch_size < 1:
-            raise InvalidOptionError(f"expected batch_size >= 1, got {batch_size}")
-        rows: list[Tensor] = []
-        for batch in decoded_batches(images):
-            rows.append(self._embed_batch(batch, batch_size))
-            if progress is not None:
-                progress(len(batch))
-        return torch.cat(rows) if rows else torch.empty(0, self.dim)
+        return embedded(
+            images, self._embed_batch, self.dim, batch_size=batch_size, progress=progress
+        )
 
     def _embed_batch(self, images: list[LoadedImage], batch_size: int) -> Tensor:
         fingerprints = torch.empty(len(images), self.dim)

@@ -27,7 +27,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from modelprint import hub
-from modelprint.batches import Images, decoded_batches
+from modelprint.batches import Images, embedded
 from modelprint.errors import InvalidOptionError, InvalidWeightsError, MissingExtraError
 from modelprint.images import LoadedImage
 
@@ -193,15 +193,13 @@ class ClipEmbedder:
             InvalidImageError: An image cannot be read; the message names it.
             InvalidOptionError: `batch_size` is below 1.
         """
-        if batch_size < 1:
-            raise InvalidOptionError(f"expected batch_size >= 1, got {batch_size}")
-        rows: list[Tensor] = []
-        for batch in decoded_batches(images):
-            for start in range(0, len(batch), batch_size):
-                rows.append(self._features(batch[start : start + batch_size]))
-            if progress is not None:
-                progress(len(batch))
-        return torch.cat(rows) if rows else torch.empty(0, self.dim)
+        return embedded(
+            images, self._embed_batch, self.dim, batch_size=batch_size, progress=progress
+        )
+
+    def _embed_batch(self, images: list[LoadedImage], batch_size: int) -> Tensor:
+        starts = range(0, len(images), batch_size)
+        return torch.cat([self._features(images[start : start + batch_size]) for start in starts])
 
     def _features(self, images: list[LoadedImage]) -> Tensor:
         pixels = [image.pixels.permute(1, 2, 0).numpy() for image in images]
