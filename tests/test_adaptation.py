@@ -57,11 +57,28 @@ def test_degraded_copies_count_with_a_fifth(models, images):
     rows, labels = torch.cat([rows, rows[:1] @ torch.eye(24).roll(1, 0)]), [*labels, "single"]
     degraded = F.normalize(rows + 0.5 * torch.eye(24)[5], dim=1)
     probes = F.normalize(torch.from_numpy(np.random.default_rng(1).normal(size=(7, 24))).float())
-    plain, aware = adaptations(rows, labels, degraded)
+    plain, aware = adaptations(rows, labels, degraded, 1)
     torch.testing.assert_close(plain(probes), Adaptation.fit(rows, labels)(probes))
     torch.testing.assert_close(
         aware(probes), slow(rows, labels, probes, degraded), atol=1e-5, rtol=0
     )
+
+
+def test_views_of_processed_images_are_adapted_each_by_itself():
+    rows, labels = enrolled(6, 5)
+    degraded = F.normalize(rows + 0.5 * torch.eye(24)[5], dim=1)
+    probes = F.normalize(torch.from_numpy(np.random.default_rng(1).normal(size=(7, 24))).float())
+    _, aware = adaptations(rows, labels, degraded, 3)
+    adapted = aware(probes)
+    torch.testing.assert_close(adapted.norm(dim=1), torch.ones(7))
+    for view in range(3):
+        part = slice(8 * view, 8 * view + 8)
+        alone = Adaptation.fit(rows[:, part], labels, degraded[:, part])
+        expected = alone(F.normalize(probes[:, part], dim=1)) / 3**0.5
+        torch.testing.assert_close(adapted[:, part], expected)
+    spoilt = probes.clone()
+    spoilt[:, :8] = spoilt[:, :8].roll(1, 1)
+    torch.testing.assert_close(aware(spoilt)[:, 8:], adapted[:, 8:])
 
 
 def test_what_degrading_moves_counts_less():
@@ -69,7 +86,7 @@ def test_what_degrading_moves_counts_less():
     moved = torch.eye(24)[5]
     degraded = F.normalize(rows + moved, dim=1)
     mixed = F.normalize(torch.eye(24)[5:6] + torch.eye(24)[6:7], dim=1)
-    plain, aware = adaptations(rows, labels, degraded)
+    plain, aware = adaptations(rows, labels, degraded, 1)
     assert (aware(mixed) @ moved).item() < 0.9 * (plain(mixed) @ moved).item()
 
 

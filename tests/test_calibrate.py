@@ -10,7 +10,7 @@ from fakes import (
     pictures,
 )
 
-from modelprint.embedder import scorer_of
+from modelprint.embedder import adapted_scorer
 from modelprint.errors import (
     DuplicateImageError,
     EmptyGalleryError,
@@ -19,7 +19,6 @@ from modelprint.errors import (
 )
 from modelprint.features.degradations import degraded_copy
 from modelprint.gallery import Gallery
-from modelprint.scoring.adaptation import adaptations
 
 STRANGERS = {f"stranger {i}": pictures(100 + i, range(10)) for i in range(20)}
 
@@ -92,8 +91,7 @@ def test_impostor_and_genuine_scores_are_those_of_slow_loops():
         images = [load(pictures(m, range(4))[n]) for m, n in enrolled]
         rows = gallery.extractor.embed(images)
         degraded = gallery.extractor.embed(list(map(degraded_copy, images)))
-        ways = adaptations(rows, [m for m, _ in enrolled], degraded)
-        return scorer_of(gallery.extractor, ways)
+        return adapted_scorer(gallery.extractor, rows, [m for m, _ in enrolled], degraded)
 
     from modelprint.images import load_image as load
 

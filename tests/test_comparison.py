@@ -4,8 +4,9 @@ import tiny
 import torch
 import torch.nn.functional as F
 
-from modelprint.scoring.adaptation import Adaptation
+from modelprint.scoring.adaptation import Adaptation, AdaptationByView
 from modelprint.scoring.comparison import Comparison, symmetric
+from modelprint.scoring.views import Views
 
 
 def test_without_a_cohort_scores_are_cosines():
@@ -36,7 +37,7 @@ def test_an_adapted_scorer_adapts_everything_it_compares():
     a, b, cohort, rows = (tiny.unit_rows(n, seed=n) for n in (3, 4, 50, 20))
     adaptation = Adaptation.fit(rows, [i // 5 for i in range(20)])
     plain = Comparison(adaptation(cohort))(adaptation(a), adaptation(b))
-    torch.testing.assert_close(Comparison(cohort).adapted(adaptation)(a, b), plain)
+    torch.testing.assert_close(Comparison(cohort, [adaptation])(a, b), plain)
     assert not torch.allclose(Comparison(cohort)(a, b), plain, atol=1e-3)
 
 
@@ -44,9 +45,8 @@ def test_of_several_adaptations_the_one_that_finds_more_alike_counts():
     a, b, cohort, rows = (tiny.unit_rows(n, seed=n) for n in (3, 4, 50, 20))
     one = Adaptation.fit(rows, [i // 5 for i in range(20)])
     other = Adaptation.fit(rows.flip(1), [i // 4 for i in range(20)])
-    plain = Comparison(cohort)
-    each = torch.stack([plain.adapted(way)(a, b) for way in (one, other)])
-    both = plain.adapted(one, other)
+    each = torch.stack([Comparison(cohort, [way])(a, b) for way in (one, other)])
+    both = Comparison(cohort, [one, other])
     torch.testing.assert_close(both(a, b), each.amax(0))
     assert 0 < (each[0] > each[1]).float().mean() < 1
     torch.testing.assert_close(both.against(a, both.take_apart(b)), both(a, b))
@@ -54,12 +54,21 @@ def test_of_several_adaptations_the_one_that_finds_more_alike_counts():
 
 def test_adapting_again_starts_from_what_was_there():
     a, b, cohort, rows = (tiny.unit_rows(n, seed=n) for n in (3, 4, 50, 20))
-    one = Adaptation.fit(rows, [i // 5 for i in range(20)])
-    other = Adaptation.fit(F.normalize(-rows + rows.roll(1, 0), dim=1), [i // 4 for i in range(20)])
+    one = rows, [i // 5 for i in range(20)], rows.roll(1, 1)
+    other = F.normalize(-rows + rows.roll(1, 0), dim=1), [i // 4 for i in range(20)], rows
     torch.testing.assert_close(
-        Comparison(cohort).adapted(one).adapted(other)(a, b),
-        Comparison(cohort).adapted(other)(a, b),
+        Comparison(cohort).adapted(*one).adapted(*other)(a, b),
+        Comparison(cohort).adapted(*other)(a, b),
     )
+
+
+def test_a_gallerys_scorer_has_an_adaptation_for_processed_images_as_well():
+    a, b, cohort, rows = (tiny.unit_rows(n, seed=n) for n in (3, 4, 50, 20))
+    degraded = tiny.unit_rows(20, seed=5)
+    labels, views = [i // 5 for i in range(20)], Views((2.0, 1.0))
+    adapted = Comparison(cohort, views=views).adapted(rows, labels, degraded)
+    ways = Adaptation.fit(rows, labels), AdaptationByView.fit(rows, labels, degraded, 2)
+    torch.testing.assert_close(adapted(a, b), Comparison(cohort, ways, views)(a, b))
 
 
 def test_nothing_has_no_scores():

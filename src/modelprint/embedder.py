@@ -20,7 +20,6 @@ from modelprint.calibration import Calibration
 from modelprint.errors import InvalidOptionError
 from modelprint.features.degradations import degraded_copy
 from modelprint.images import LoadedImage
-from modelprint.scoring.adaptation import Adaptation
 from modelprint.scoring.comparison import Comparison
 
 Scorer: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -108,37 +107,40 @@ def degraded_of(embedder: Embedder, images: Sequence[LoadedImage], fingerprints:
     Raises:
         InvalidOptionError: As `fingerprints_of`.
     """
-    if _own_scorer(embedder) is not None:
+    if _comparison(embedder) is None:
         return fingerprints
     return fingerprints_of(embedder, [degraded_copy(image) for image in images])
 
 
-def scorer_of(embedder: Embedder, adaptations: Sequence[Adaptation] = ()) -> Scorer:
+def scorer_of(embedder: Embedder) -> Scorer:
     """What scores `(N, D)` fingerprints against `(M, D)` as `(N, M)`: larger is more alike.
 
     The unit is the embedder's: standard deviations above impostors for `FingerprintExtractor`,
     cosine in [-1, 1] for an embedder without a scorer of its own.
 
-    Args:
-        embedder: Whose fingerprints are compared.
-        adaptations: To the gallery; an embedder with a `compare` of its own goes without.
     """
-    own = _own_scorer(embedder)
-    if own is not None:
-        return own
-    comparison = _comparison(embedder) or Comparison(torch.empty(0, embedder.dim))
-    return comparison.adapted(*adaptations) if adaptations else comparison
+    return _comparison(embedder) or embedder.compare  # type: ignore[attr-defined]
+
+
+def adapted_scorer(
+    embedder: Embedder, fingerprints: Tensor, labels: Sequence[str], degraded: Tensor
+) -> Scorer:
+    """The same, adapted to what is enrolled; a `compare` of the embedder's own is taken as it is.
+
+    The arguments after the first are those of `Comparison.adapted`.
+    """
+    comparison = _comparison(embedder)
+    if comparison is None:
+        return scorer_of(embedder)
+    return comparison.adapted(fingerprints, labels, degraded)
 
 
 def _comparison(embedder: Embedder) -> Comparison | None:
+    """What can be adapted; None if there is nothing but a `compare` of the embedder's own."""
     comparison: Comparison | None = getattr(embedder, "comparison", None)
+    if comparison is None and getattr(embedder, "compare", None) is None:
+        return Comparison(torch.empty(0, embedder.dim))
     return comparison
-
-
-def _own_scorer(embedder: Embedder) -> Scorer | None:
-    """A scorer that cannot be adapted, if the embedder has one and no `comparison`."""
-    compare: Scorer | None = getattr(embedder, "compare", None)
-    return None if _comparison(embedder) is not None else compare
 
 
 def calibration_of(embedder: Embedder) -> Calibration | None:

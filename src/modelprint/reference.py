@@ -15,13 +15,12 @@ from modelprint.answers.ranking import ranked
 from modelprint.answers.rivals import Rivalry, shares
 from modelprint.calibration import Calibration, OwnCalibration
 from modelprint.decision import Candidate
-from modelprint.embedder import Embedder, Scorer, calibration_of, scorer_of
+from modelprint.embedder import Embedder, Scorer, adapted_scorer, calibration_of
 from modelprint.errors import ExtractorMismatchError
 from modelprint.gallery_file import content_digest
 from modelprint.images import LoadedImage
 from modelprint.index import Index, Templates
 from modelprint.records import Provenance, image_facts, record_digest
-from modelprint.scoring.adaptation import adaptations
 from modelprint.scoring.comparison import Comparison
 
 
@@ -210,7 +209,7 @@ class Reference:
 
 def _adapted(embedder: Embedder, index: Index) -> Scorer:
     labels = [row.label for row in index.rows]
-    return scorer_of(embedder, adaptations(index.fingerprints, labels, index.degraded))
+    return adapted_scorer(embedder, index.fingerprints, labels, index.degraded)
 
 
 def check_same_extractor(what: str, index: Index, digest: str, embedder: Embedder) -> None:

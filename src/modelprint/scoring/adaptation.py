@@ -9,11 +9,13 @@ Kajarekar and Stolcke, Interspeech 2006).
 Images that are asked about have often been recompressed or resized on their way. What that moves in
 images of *these* models, a degraded copy of each enrolled image shows. To divide it out from all
 images would cost clean ones a little, so there are two adaptations, and whichever finds an image
-more alike counts.
+more alike counts. Processing spoils some views of an image and leaves others: under the second
+hypothesis each is adapted by itself, so that what is spoilt does not reach the rest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,14 +98,48 @@ class Adaptation:
         return F.normalize(fingerprints + (shares * self.gains) @ self.directions, dim=1)
 
 
+@dataclass(frozen=True, eq=False)
+class AdaptationByView:
+    """An adaptation for each view that fingerprints consist of.
+
+    Attributes:
+        parts: Of each view, in order.
+    """
+
+    parts: tuple[Adaptation, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        fingerprints: Tensor,
+        labels: Sequence[str] | Sequence[int],
+        degraded: Tensor,
+        views: int,
+    ) -> AdaptationByView:
+        """Estimate them as ``Adaptation.fit`` does, from parts of equal length."""
+        pairs = zip(fingerprints.chunk(views, 1), degraded.chunk(views, 1), strict=True)
+        return cls(tuple(Adaptation.fit(own, labels, copies) for own, copies in pairs))
+
+    def __call__(self, fingerprints: Tensor) -> Tensor:
+        """Adapted fingerprints, ``(N, D)`` float32 unit rows, all views of equal length."""
+        views = len(self.parts)
+        pairs = zip(self.parts, fingerprints.chunk(views, 1), strict=True)
+        adapted = [adapt(F.normalize(view, dim=1)) for adapt, view in pairs]
+        return torch.cat(adapted, 1) / math.sqrt(views)
+
+
 def adaptations(
-    fingerprints: Tensor, labels: Sequence[str] | Sequence[int], degraded: Tensor
-) -> tuple[Adaptation, Adaptation]:
+    fingerprints: Tensor, labels: Sequence[str] | Sequence[int], degraded: Tensor, views: int
+) -> tuple[Adaptation, AdaptationByView]:
     """For images as they came from their model, and for images that were processed on their way.
 
-    The arguments are those of ``Adaptation.fit``.
+    Args:
+        fingerprints: ``(N, D)`` float32 unit rows.
+        labels: N models.
+        degraded: ``(N, D)`` of degraded copies.
+        views: How many parts of equal length fingerprints consist of.
     """
     return (
         Adaptation.fit(fingerprints, labels),
-        Adaptation.fit(fingerprints, labels, degraded),
+        AdaptationByView.fit(fingerprints, labels, degraded, views),
     )

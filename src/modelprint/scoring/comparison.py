@@ -8,8 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from modelprint.scoring.adaptation import Adaptation
-from modelprint.scoring.views import Viewed, Views
+from modelprint.scoring.adaptation import adaptations
+from modelprint.scoring.views import Adapt, Viewed, Views
 
 # Fingerprints taken apart under each adaptation.
 TakenApart: TypeAlias = tuple[Viewed, ...]
@@ -31,22 +31,33 @@ class Comparison:
 
     Args:
         cohort: ``(N, D)`` unit fingerprints; none or several.
-        adaptations: Each is applied to all fingerprints before they are compared, the cohort's as
-            well, and of the scores the largest is taken. Of none, fingerprints are as they are.
+        ways: Adaptations. Each is applied to all fingerprints before they are compared, the
+            cohort's as well, and of the scores the largest is taken. Without any, fingerprints
+            are compared as they are.
         views: What fingerprints consist of; by default of one view, so that resemblance is cosine.
     """
 
     def __init__(
-        self, cohort: Tensor, adaptations: Sequence[Adaptation] = (), views: Views | None = None
+        self, cohort: Tensor, ways: Sequence[Adapt] = (), views: Views | None = None
     ) -> None:
         self._unadapted = cohort
-        self._adaptations: Sequence[Adaptation | None] = adaptations or (None,)
+        self._ways: Sequence[Adapt | None] = ways or (None,)
         self._views = views or Views()
         self._cohort = self.take_apart(cohort)
 
-    def adapted(self, *adaptations: Adaptation) -> Comparison:
-        """The same scorer for a gallery that its adaptations were estimated from."""
-        return Comparison(self._unadapted, adaptations, self._views)
+    def adapted(
+        self, fingerprints: Tensor, labels: Sequence[str] | Sequence[int], degraded: Tensor
+    ) -> Comparison:
+        """The same scorer for a gallery, adapted to what is enrolled.
+
+        Args:
+            fingerprints: ``(N, D)`` unit fingerprints.
+            labels: N models.
+            degraded: ``(N, D)`` of degraded copies.
+        """
+        views = len(self._views.weights)
+        ways = adaptations(fingerprints, labels, degraded, views)
+        return Comparison(self._unadapted, ways, self._views)
 
     def __call__(self, images: Tensor, models: Tensor) -> Tensor:
         """Scores ``(N, M)`` float32 of ``(N, D)`` against ``(M, D)`` unit fingerprints."""
@@ -54,7 +65,7 @@ class Comparison:
 
     def take_apart(self, fingerprints: Tensor) -> TakenApart:
         """What ``against`` compares; for models that one asks about again and again."""
-        return tuple(self._views.take_apart(fingerprints, way) for way in self._adaptations)
+        return tuple(self._views.take_apart(fingerprints, way) for way in self._ways)
 
     def against(self, images: Tensor, models: TakenApart) -> Tensor:
         """Scores ``(N, M)`` float32 of ``(N, D)`` unit fingerprints against M taken apart."""

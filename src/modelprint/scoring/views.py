@@ -9,14 +9,16 @@ compression is most of what it shows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelprint.scoring.adaptation import Adaptation
+# Unit fingerprints `(N, D)` to adapted ones.
+Adapt: TypeAlias = Callable[[Tensor], Tensor]
 
 # Cosines of an image with its nearest copy: up to the first it has never been compressed, from the
 # second on it has. Clean images of real generators have 0.2 to 0.65, JPEGs 0.75 to 1.
@@ -48,12 +50,12 @@ class Views:
     weights: tuple[float, ...] = (1.0,)
     copies: tuple[int, ...] = ()
 
-    def take_apart(self, fingerprints: Tensor, adaptation: Adaptation | None = None) -> Viewed:
+    def take_apart(self, fingerprints: Tensor, adapt: Adapt | None = None) -> Viewed:
         """The views of `(N, D)` fingerprints, adapted if need be."""
         parts = self._parts(fingerprints)
         trust = self._trust(parts)
-        if adaptation is not None:
-            parts = self._parts(adaptation(fingerprints))
+        if adapt is not None:
+            parts = self._parts(adapt(fingerprints))
         return Viewed(parts, trust)
 
     def resemblance(self, a: Viewed, b: Viewed) -> Tensor:

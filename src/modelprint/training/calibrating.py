@@ -14,7 +14,6 @@ from torch import Tensor
 from modelprint.calibration import Calibration
 from modelprint.extractor import FingerprintExtractor
 from modelprint.metrics import equal_error_rate, roc_auc
-from modelprint.scoring.adaptation import adaptations
 
 # Of every model's images the last so many are compared with the others.
 PROBES = 4
@@ -98,7 +97,7 @@ def _scores(
         gallery = clean[first : first + size, :enrolled]
         numbers = [n for n in range(len(gallery)) for _ in range(enrolled)]
         copies = degraded[first : first + size, :enrolled].flatten(0, 1)
-        score = extractor.comparison.adapted(*adaptations(gallery.flatten(0, 1), numbers, copies))
+        score = extractor.comparison.adapted(gallery.flatten(0, 1), numbers, copies)
         scores = score(rows, F.normalize(gallery.mean(1), dim=1))
         same = own[:, None] == labels[None, first : first + size]
         yield scores.double().numpy(), same.numpy()
