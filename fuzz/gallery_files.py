@@ -38,9 +38,8 @@ def intact_gallery() -> bytes:
     """A gallery file of three models, two of which are one family."""
     labels = ("sdxl", "sdxl/lora-x", "flux")
     rows = [Row(label, f"{i:064x}", f"{i}.png", i, 64) for i, label in enumerate(labels)]
-    index = Index.empty(DIM).with_rows(
-        rows, *torch.eye(DIM)[: 2 * len(rows)].view(2, len(rows), DIM)
-    )
+    unit = torch.eye(DIM)
+    index = Index.empty(DIM).with_rows(rows, unit[: len(rows)], unit[-len(rows) :])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "g"
         write_gallery(path, index, EXTRACTOR_DIGEST)
@@ -58,7 +57,7 @@ def around(header: bytes) -> bytes:
         },
     }
     described = json.dumps(whole).encode()
-    body = torch.eye(DIM)[:6].numpy().tobytes()
+    body = 2 * torch.eye(DIM)[:3].numpy().tobytes()
     return len(described).to_bytes(8, "little") + described + body
 
 
